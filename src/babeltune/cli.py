@@ -1,0 +1,228 @@
+"""The command line: parse, call, print."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from babeltune.errors import BabeltuneError
+
+if TYPE_CHECKING:
+    from babeltune.study.check import Opened
+    from babeltune.study.run import Event
+
+app = typer.Typer(
+    name="babeltune",
+    help="In how many languages must a language model be instruction-tuned before it answers people in theirs?\n\n"
+    "A study file names a grid: models, mixes of chats, tasks, languages. See it with `plan`, fill it with `run`, look "
+    "at it with `status`, and read the answer with `report`. Start with studies/pocket.yaml.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+)
+console = Console()
+errors = Console(stderr=True)
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file, such as studies/pocket.yaml.")]
+Runs = Annotated[Path, typer.Option("--runs", metavar="FOLDER", help="Where studies keep their folders.")]
+SkipBadRows = Annotated[
+    bool, typer.Option("--skip-bad-rows", help="Count malformed rows of a chats file and go on without them.")
+]
+Download = Annotated[
+    bool, typer.Option("--download", help="Fetch hub models that are not in the local cache; else nothing is fetched.")
+]
+
+
+@app.command()
+def plan(
+    study: StudyFile, runs: Runs = Path("runs"), skip_bad_rows: SkipBadRows = False, download: Download = False
+) -> None:
+    """Say what a run would do, without doing it.
+
+    Checks the whole study (every problem is listed at once, with its line) and shows the steps: what is done, what is
+    to come. Loads no model.
+    """
+    opened = _open(study, runs, skip_bad_rows=skip_bad_rows, download=download)
+    done = opened.store.done(opened.plan.steps)
+    table = Table(title=f"study {opened.plan.study.study}: {len(opened.plan.steps)} steps in {opened.store.root}")
+    for heading in ("step", "what", "done", "to come", "work to come"):
+        table.add_column(heading, justify="right" if heading in ("done", "to come") else "left")
+    for kind, what, unit in _KINDS:
+        steps = opened.plan.of(kind)  # type: ignore[arg-type]
+        pending = [step for step in steps if step.key not in done]
+        work = sum(step.work for step in pending)
+        table.add_row(
+            kind, what, str(len(steps) - len(pending)), str(len(pending)), f"{work:,} {unit}" if unit and work else ""
+        )
+    console.print(table)
+    for step in opened.plan.of("tune"):
+        mark = "done" if step.key in done else f"{step.work} updates to come"
+        console.print(f"  {escape(step.name)}: {mark}", highlight=False)
+
+
+@app.command()
+def run(
+    study: StudyFile, runs: Runs = Path("runs"), skip_bad_rows: SkipBadRows = False, download: Download = False
+) -> None:
+    """Run whatever of a study is not done yet, then print the answer.
+
+    A run that was killed, however it was, goes on with the same command at the first missing piece and ends with the
+    same outputs. What a change of the study file does not touch is not run again.
+    """
+    from babeltune.study.local import run as run_pending
+
+    opened = _open(study, runs, skip_bad_rows=skip_bad_rows, download=download)
+    with _progress() as bars:
+        ran = run_pending(opened, _Shown(bars))
+    if ran.steps:
+        console.print(f"{ran.steps} steps in {ran.seconds:.0f} s.", highlight=False)
+    else:
+        console.print(f"Nothing to do: all {len(opened.plan.steps)} steps are done.", highlight=False)
+    _answer(opened)
+
+
+@app.command()
+def status(
+    study: StudyFile, runs: Runs = Path("runs"), skip_bad_rows: SkipBadRows = False, download: Download = False
+) -> None:
+    """Show the grid: for each model and mix how many cells are tuned, generated and scored."""
+    opened = _open(study, runs, skip_bad_rows=skip_bad_rows, download=download)
+    done = opened.store.done(opened.plan.steps)
+    table = Table(title=f"study {opened.plan.study.study}")
+    for heading in ("model", "mix", "tuned", "generated", "scored"):
+        table.add_column(heading)
+    for model in opened.plan.study.models:
+        for mix in ("base", *opened.plan.study.mixes):
+            ours = [step for step in opened.plan.steps if step.mix == mix]
+            tune = [step for step in ours if step.kind == "tune" and step.model == model.id]
+            cells = [step for step in ours if step.cell is not None and step.cell.model == model.name]
+            shares = []
+            for group in (tune, *([step for step in cells if step.kind == kind] for kind in ("generate", "score"))):
+                shares.append(f"{sum(step.key in done for step in group)}/{len(group)}" if group else "-")
+            if cells:
+                table.add_row(model.name, mix, *shares)
+    console.print(table)
+    left = len(opened.plan.pending(done))
+    console.print(f"{left} steps to come: babeltune run {study}" if left else "All done.", highlight=False)
+
+
+@app.command()
+def report(
+    study: StudyFile, runs: Runs = Path("runs"), skip_bad_rows: SkipBadRows = False, download: Download = False
+) -> None:
+    """Write the report of a finished study again, from its scores, and print the answer. Needs no model."""
+    from babeltune.study.run import Session, run_steps
+
+    opened = _open(study, runs, skip_bad_rows=skip_bad_rows, download=download)
+    left = [step for step in opened.plan.pending(opened.store.done(opened.plan.steps)) if step.kind != "report"]
+    if left:
+        errors.print(f"{len(left)} steps are to come first. Run: babeltune run {study}", highlight=False)
+        raise typer.Exit(1)
+    with opened.store.locked():
+        run_steps(opened.plan.of("report"), Session(opened, lambda event: None))
+    _answer(opened)
+
+
+_KINDS = (
+    ("label", "a language for each chat", ""),
+    ("mix", "chats drawn for each mix", "chats"),
+    ("proof", "guarantees of the mixes", ""),
+    ("tune", "adapters", "updates"),
+    ("generate", "cells answered", "outputs"),
+    ("score", "cells scored", ""),
+    ("summary", "intervals and verdict", ""),
+    ("report", "table, figure, page", ""),
+)
+
+
+def _open(study: Path, runs: Path, *, skip_bad_rows: bool, download: bool) -> Opened:
+    if not download:
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    from babeltune.study.check import open_study
+
+    return open_study(study, runs, skip_bad_rows=skip_bad_rows, download=download)
+
+
+def _answer(opened: Opened) -> None:
+    """The table, the verdict in one sentence, and where to read on."""
+    from babeltune.report import tables
+    from babeltune.study.run import load_results
+
+    results = load_results(opened)
+    for model in results.models():
+        console.print()
+        console.print(tables.terminal(results, model, "agreement"))
+    console.print()
+    for verdict in results.verdicts:
+        console.print(verdict["sentence"], style="bold", markup=False, highlight=False, soft_wrap=True)
+    if not results.verdicts:
+        console.print("No verdict: it takes two mixes and a language that is in none of them.")
+    folder = opened.store.path(opened.plan.of("report")[0])
+    console.print(f"Figure 1:  {folder / 'figure-1.png'} and .svg", highlight=False, soft_wrap=True, markup=False)
+    console.print(f"The page:  {folder / 'index.html'}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _progress() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("[bold]{task.fields[kind]}[/bold] {task.description}", markup=True),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[unit]}"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=errors,
+    )
+
+
+class _Shown:
+    """Events of a run as progress bars: one for each tuning, one for each other kind of step."""
+
+    def __init__(self, bars: Progress) -> None:
+        self.bars = bars
+        self.tasks: dict[tuple[str, str], TaskID] = {}
+        self.tokens: dict[TaskID, int] = {}
+
+    def __call__(self, event: Event) -> None:
+        key = event.kind, event.name if event.kind in ("tune", "model") else ""
+        if key not in self.tasks:
+            self.tasks[key] = self.bars.add_task(
+                escape(event.name), total=event.total, kind=event.kind, unit=event.unit, rate=""
+            )
+        task = self.tasks[key]
+        self.tokens[task] = self.tokens.get(task, 0) + event.tokens
+        elapsed = self.bars.tasks[task].elapsed or 0.0
+        rate = f"{self.tokens[task] / elapsed:.0f} tokens/s" if self.tokens[task] and elapsed > 1 else ""
+        self.bars.update(task, completed=event.done, total=event.total, description=escape(event.name), rate=rate)
+
+
+def main() -> None:
+    """Entry point. Errors that we raise on purpose are printed, not traced; see ``errors`` for the exit codes."""
+    try:
+        app()
+    except BabeltuneError as error:
+        errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        errors.print("Stopped. Nothing finished is lost: the same command goes on.", markup=False)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

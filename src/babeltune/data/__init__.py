@@ -1,0 +1,1 @@
+"""ROOM 1: chats in, mixes out."""

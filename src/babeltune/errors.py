@@ -1,0 +1,92 @@
+"""Everything that babeltune raises on purpose.
+
+BabeltuneError                 what went wrong, where, why, and what to do next
+├── InputError                 the user's input is at fault; carries every problem found, not just the first
+│   ├── StudyError             a study file
+│   ├── ChatsError             a chats file
+│   └── TemplateError          chats that would be trained wrongly (no EOS, no answer left, markers split differently)
+├── MixError                   a mix does not hold what it promises
+├── ModelError                 a base model that cannot be found, read or converted
+├── StoreError                 the runs folder: unreadable record, foreign content, no space
+│   └── LockedError            another run of the same study holds it
+└── EngineError                an engine could not complete its requests
+
+Exit codes of the command line: 0 done, 1 any other ``BabeltuneError``, 2 an ``InputError``, 3 a ``LockedError``,
+130 interrupted with Ctrl-C.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class BabeltuneError(Exception):
+    """Base of the tree. The message says what, where, why, and what to do next."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with an input."""
+
+    where: str
+    """A field (``recipe.rank``) or a line (``chats.jsonl:12``)."""
+    what: str
+    """What is wrong, with the value seen."""
+    fix: str
+    """What would be right."""
+    line: int | None = None
+    """1-based line of the input file, where it is known."""
+
+    def __str__(self) -> str:
+        place = f"line {self.line}, {self.where}" if self.line is not None else self.where
+        return f"{place}: {self.what}. {self.fix}"
+
+
+class InputError(BabeltuneError):
+    """The user's input is at fault. ``problems`` holds all of them, in the order of the file."""
+
+    exit_code = 2
+
+    def __init__(self, subject: str, problems: Sequence[Problem]) -> None:
+        self.subject = subject
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        head = f"{subject}: {count} problem{'s' if count != 1 else ''}"
+        super().__init__("\n".join([head, *(f"  - {problem}" for problem in self.problems)]))
+
+
+class StudyError(InputError):
+    """A study file that cannot be run as written."""
+
+
+class ChatsError(InputError):
+    """A chats file with rows that cannot be read."""
+
+
+class TemplateError(InputError):
+    """Chats and a tokenizer that together would train something other than what the study says."""
+
+
+class MixError(BabeltuneError):
+    """A mix does not hold what it promises (size, nesting, disjoint ids)."""
+
+
+class ModelError(BabeltuneError):
+    """A base model that cannot be found, read or converted."""
+
+
+class StoreError(BabeltuneError):
+    """The runs folder cannot be used: unreadable record, foreign content, no space left."""
+
+
+class LockedError(StoreError):
+    """Another run of the same study holds it."""
+
+    exit_code = 3
+
+
+class EngineError(BabeltuneError):
+    """An engine could not complete its requests."""

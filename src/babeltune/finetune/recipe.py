@@ -1,0 +1,45 @@
+"""The recipe: what of the tuning changes its result. Every field is hashed; devices and micro-batches are not here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import ConfigDict, Field
+
+
+@dataclass(frozen=True, slots=True)
+class LoraRecipe:
+    """LoRA tuning of one mix. Defaults are the paper's (section 3.3, appendix C) or else its authors' code's."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    rank: Annotated[int, Field(ge=1)] = 64
+    """LoRA rank r (paper)."""
+    alpha: Annotated[int, Field(ge=1)] = 16
+    """LoRA alpha; updates are scaled by alpha / rank (paper)."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Dropout before the low-rank matrices (code)."""
+    targets: tuple[str, ...] | Literal["all-linear"] = "all-linear"
+    """Names of the adapted modules; all linear layers but the output head (code; 160 M parameters of 7 B, as the paper says)."""
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-5
+    """Peak of the cosine schedule (paper)."""
+    warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.03
+    """Share of the steps over which the rate rises (code)."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.05
+    """AdamW's decoupled decay (code)."""
+    max_grad_norm: Annotated[float, Field(gt=0)] = 0.3
+    """Gradients are clipped to this norm (code)."""
+    epochs: Annotated[int, Field(ge=1)] = 10
+    """Passes over the mix (code: 10 epochs of 3,200 chats at 16 are the paper's 2,000 steps)."""
+    batch: Annotated[int, Field(ge=1)] = 64
+    """Chats per update (paper; its authors' scripts run 16)."""
+    max_tokens: Annotated[int, Field(ge=8)] = 1024
+    """Longer chats are cut at the end (paper)."""
+    loss_on: Literal["all", "answers"] = "all"
+    """Which tokens carry loss (code: all)."""
+    teach_eos: bool = True
+    """Whether a chat ends with the end-of-sequence token. The authors' code does not teach it
+    (https://github.com/huggingface/trl/issues/1623), so its models never learn to stop."""
+    order: Literal["random", "length-grouped"] = "random"
+    """Random batches, or random batches of chats of similar length (less padding)."""

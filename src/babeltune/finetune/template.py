@@ -1,0 +1,122 @@
+"""Template: a chat -> the exact training string, its tokens, and which of them carry loss; and what is wrong with them.
+
+The string is Guanaco's own (paper, section 3.3): ``### Human: …### Assistant: …``, turns joined without a newline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from babeltune.errors import Problem, TemplateError
+from babeltune.records import ASSISTANT, HUMAN, Chat, chat_prompt
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+IGNORED = -100
+"""Label of a token that carries no loss (PyTorch's ``ignore_index``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A chat as tokens. ``labels[i]`` is ``input_ids[i]`` or ``IGNORED``."""
+
+    input_ids: tuple[int, ...]
+    labels: tuple[int, ...]
+
+
+def render(chat: Chat) -> tuple[str, tuple[tuple[int, int], ...]]:
+    """The training string without its end token, and the [start, end) character spans of the answers in it."""
+    text = ""
+    spans: list[tuple[int, int]] = []
+    for turn in chat.turns:
+        text += HUMAN if turn.role == "user" else ASSISTANT
+        start = len(text)
+        text += f" {turn.content}"
+        if turn.role == "assistant":
+            spans.append((start, len(text)))
+    return text, tuple(spans)
+
+
+def encode(
+    chat: Chat,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    max_tokens: int,
+    loss_on: Literal["all", "answers"],
+    teach_eos: bool,
+) -> Encoded:
+    """Tokens and labels of a chat, cut at ``max_tokens``.
+
+    The end token follows the last answer and always carries loss, also where it doubles as the padding token: padding
+    is added later and labelled apart. A chat that is cut has no end token.
+    """
+    text, spans = render(chat)
+    encoding = tokenizer(text, return_offsets_mapping=True)
+    ids: list[int] = list(encoding["input_ids"])
+    offsets: list[tuple[int, int]] = list(encoding["offset_mapping"])
+    if ids and ids[-1] == tokenizer.eos_token_id:
+        ids, offsets = ids[:-1], offsets[:-1]
+    labels = [
+        token if loss_on == "all" or any(end > first and start < last for first, last in spans) else IGNORED
+        for token, (start, end) in zip(ids, offsets, strict=True)
+    ]
+    if teach_eos and tokenizer.eos_token_id is not None:
+        ids.append(tokenizer.eos_token_id)
+        labels.append(tokenizer.eos_token_id)
+    return Encoded(tuple(ids[:max_tokens]), tuple(labels[:max_tokens]))
+
+
+def lint(chats: Sequence[Chat], tokenizer: PreTrainedTokenizerBase, *, max_tokens: int, teach_eos: bool) -> None:
+    """Refuse what would train something other than what it says.
+
+    Raises:
+        TemplateError: the tokenizer has no end token though it is to be taught; chats that are cut before their first
+            answer; or a tokenizer that splits the prompt differently in training (where an answer follows) and at test
+            time (where it ends), so that the model is asked in a form it never saw.
+    """
+    problems: list[Problem] = []
+    if teach_eos and tokenizer.eos_token_id is None:
+        problems.append(
+            Problem("recipe.teach_eos", "the tokenizer has no end-of-sequence token", "Set teach_eos: false.")
+        )
+    if teach_eos and tokenizer.eos_token_id is not None and tokenizer.eos_token_id == tokenizer.unk_token_id:
+        problems.append(Problem("recipe.teach_eos", "the end token is the unknown token", "Set teach_eos: false."))
+    unanswered: list[str] = []
+    split: list[str] = []
+    for chat in chats:
+        labels = encode(chat, tokenizer, max_tokens=max_tokens, loss_on="answers", teach_eos=False).labels
+        if all(label == IGNORED for label in labels):
+            unanswered.append(chat.id)
+        prompt = _without_eos(tokenizer, chat_prompt(chat.turns[0].content))
+        if _without_eos(tokenizer, render(chat)[0])[: len(prompt)] != prompt:
+            split.append(chat.id)
+    if unanswered:
+        problems.append(
+            Problem(
+                "recipe.max_tokens",
+                f"{len(unanswered)} chats have no answer left after {max_tokens} tokens ({_some(unanswered)})",
+                "Raise max_tokens or remove them.",
+            )
+        )
+    if split:
+        problems.append(
+            Problem(
+                "tokenizer",
+                f"{len(split)} prompts are split differently where an answer follows ({_some(split)})",
+                f"This tokenizer merges across '{ASSISTANT}'; a model tuned on it is asked in a form it never saw.",
+            )
+        )
+    if problems:
+        raise TemplateError("training template", problems)
+
+
+def _without_eos(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    ids: list[int] = list(tokenizer(text)["input_ids"])
+    return ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids
+
+
+def _some(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:3]) + (", …" if len(ids) > 3 else "")

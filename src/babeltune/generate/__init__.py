@@ -1,0 +1,1 @@
+"""ROOM 3: requests in, outputs out; knows no task and no score."""

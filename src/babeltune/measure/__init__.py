@@ -1,0 +1,1 @@
+"""ROOM 4: items and outputs in, scores with intervals out."""

@@ -1,0 +1,19 @@
+"""The signature: the recipe that travels beside each number, one short line, as sacreBLEU's do."""
+
+from __future__ import annotations
+
+from babeltune import __version__
+from babeltune.measure.intervals import LEVEL, RESAMPLES, SEED
+
+
+def signature(*, identifier: str, items: str, seeds: int, tuning_seeds: int, adapter: str) -> str:
+    """``items`` and ``adapter``: short hashes of what was answered, and of what the answering model was tuned on."""
+    parts = {
+        "lid": identifier,
+        "items": items,
+        "adapter": adapter,
+        "seeds": f"{seeds}x{tuning_seeds}",
+        "ci": f"{LEVEL:.0%}-percentile-by-item-r{RESAMPLES}-s{SEED}",
+        "version": __version__,
+    }
+    return "|".join(f"{key}:{value}" for key, value in parts.items())

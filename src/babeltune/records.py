@@ -1,0 +1,197 @@
+"""The nouns, as frozen records, and the three seams as protocols. Imports nothing of ours.
+
+chat -> mix -> adapter -> request -> output -> score; a cell is one combination of all that was varied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+Role = Literal["user", "assistant"]
+Prompting = Literal["xx:xx", "en:xx"]
+"""Language of the instruction, then of the input: both the target language, or an English instruction (section 4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One utterance of a chat."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """One training conversation, turns alternating from the user's to the assistant's."""
+
+    id: str
+    turns: tuple[Turn, ...]
+    language: str | None = None
+    """ISO code, as the source declares it or, after labelling, as it was identified; None where neither is known."""
+    confidence: float | None = None
+    """Probability of ``language`` under the identifier, in [0, 1]; None before labelling."""
+
+    @property
+    def text(self) -> str:
+        """All turns, one a line: what the identifier reads."""
+        return "\n".join(turn.content for turn in self.turns)
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """A detector's verdict on one text."""
+
+    label: str | None
+    """The detector's own label without prefix (``de``, ``deu_Latn``); None where it abstains."""
+    probability: float
+    """In [0, 1]; 0 where it abstains."""
+    reason: str | None = None
+    """Why it abstained."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One square of a study's grid."""
+
+    model: str
+    mix: str
+    """Name of the mix; ``base`` is the model without an adapter."""
+    tuning_seed: int
+    task: str
+    language: str
+    prompting: Prompting
+    seed: int
+    """Seed of the sampling."""
+
+    @property
+    def name(self) -> str:
+        """Readable, unique within a study, safe as a folder name."""
+        tuned = self.mix if self.mix == "base" else f"{self.mix}-t{self.tuning_seed}"
+        prompting = self.prompting.replace(":", "-")
+        return f"{self.model}-{tuned}-{self.task}-{self.language}-{prompting}-s{self.seed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One test instance of a task in one language."""
+
+    id: str
+    """The same id in two languages means a translation of the same instance; intervals resample ids."""
+    language: str
+    prompt: str
+    """What the person asks, without any chat format."""
+    references: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is drawn."""
+
+    temperature: float = 0.8
+    """Paper, section 4.1. 0 takes the most likely token."""
+    top_p: float = 0.9
+    """Probability mass of the nucleus, in (0, 1] (paper, section 4.1)."""
+    max_tokens: int = 1024
+    """Most new tokens of an output (authors' code; the paper does not say)."""
+    stop: tuple[str, ...] = ()
+    """An output ends before the first of these strings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What goes into an engine."""
+
+    id: str
+    """Unique in its cell."""
+    cell: str
+    """Requests of one cell may share a batch; of two cells never, so that a cell's outputs depend on nothing else."""
+    prompt: str
+    """The exact string the model continues."""
+    sampling: Sampling
+    seed: int
+    adapter: str | None = None
+    """Folder of the adapter; None for the base model."""
+    prefix: str = ""
+    """Start of the response that is forced, not generated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What comes out of an engine for one request."""
+
+    id: str
+    cell: str
+    text: str
+    """Prefix and continuation, cut before the stop string, not stripped."""
+    finish: Literal["eos", "stop", "length"]
+    tokens: int
+    """Generated tokens, the end token not counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The verdict on one output."""
+
+    item: str
+    values: Mapping[str, float] = field(default_factory=dict)
+    """Metric -> value; a metric that is missing here is unscored, never zero."""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """What the verdict rests on (identified languages, reasons), for the reader of the report."""
+    unscored: Mapping[str, str] = field(default_factory=dict)
+    """Metric -> why it has no value."""
+
+
+class Identifier(Protocol):
+    """SEAM 1. Names the language of texts."""
+
+    def identify(self, texts: Sequence[str]) -> list[Identified]:
+        """One verdict a text, in order. Newlines are handled inside; text without letters is abstained on."""
+        ...
+
+
+class Engine(Protocol):
+    """SEAM 2. Completes requests with a model."""
+
+    def complete(self, requests: Iterable[Request], done: Container[tuple[str, str]] = ()) -> Iterator[Output]:
+        """Yield outputs as they finish, in any order.
+
+        ``done`` holds the (cell, id) of outputs that are already kept. They are not yielded again, but an engine whose
+        arithmetic depends on the batch forms its batches over all requests, so that a resumed run repeats the shapes,
+        and with them the bytes, of an undisturbed one.
+        """
+        ...
+
+
+class Task(Protocol):
+    """SEAM 3. One benchmark: items, prompt, score."""
+
+    name: str
+    metrics: tuple[str, ...]
+    """The metrics that ``score`` gives, the main one first."""
+
+    def items(self, language: str, prompting: Prompting) -> list[Item]:
+        """The instances in one language, in a fixed order."""
+        ...
+
+    def prompt(self, item: Item) -> str:
+        """The exact string that a model is to continue."""
+        ...
+
+    def score(self, items: Sequence[Item], outputs: Sequence[Output]) -> list[Score]:
+        """One verdict an item; ``outputs[i]`` answers ``items[i]``. Needs no model."""
+        ...
+
+
+HUMAN = "### Human:"
+"""Marker of the person's turn (paper, section 3.3: Guanaco's own format)."""
+ASSISTANT = "### Assistant:"
+"""Marker of the model's turn."""
+STOP = (HUMAN, ASSISTANT, "### Human", "### Assistant")
+"""An answer ends where the model starts to write another turn (authors' code)."""
+
+
+def chat_prompt(instruction: str) -> str:
+    """The string that a model tuned on this format continues: no newline, no trailing space (Guanaco's format)."""
+    return f"{HUMAN} {instruction}{ASSISTANT}"

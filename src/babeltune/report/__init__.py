@@ -1,0 +1,1 @@
+"""ROOM 5: numbers in, pictures out; computes no score."""

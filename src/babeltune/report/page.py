@@ -1,0 +1,84 @@
+"""The page: one self-contained HTML file that opens from disk, with the verdict first and every response in it.
+
+Model output is hostile text. It reaches the page in two ways only: through Jinja's autoescape, and as JSON in which
+``<``, ``>`` and ``&`` are escaped and which the script shows with ``textContent``. The content-security policy lets no
+other script run and nothing be fetched.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from babeltune import __version__
+from babeltune.languages import LANGUAGES
+from babeltune.report import tables
+from babeltune.report.results import Results
+
+_HERE = Path(__file__).parent
+
+
+def page(results: Results, figures: Mapping[str, str], metric: str) -> str:
+    """The HTML. ``figures``: model -> SVG of its Figure 1."""
+    environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined)
+    script = (_HERE / "page.js").read_text(encoding="utf-8")
+    style = (_HERE / "page.css").read_text(encoding="utf-8")
+    return environment.get_template("page.html.j2").render(
+        results=results,
+        figures={model: base64.b64encode(svg.encode()).decode() for model, svg in figures.items()},
+        grids={model: tables.grid(results, model, metric) for model in results.models()},
+        nominal={model: tables.grid(results, model, "agreement-nominal") for model in results.models()},
+        missing=[row for row in results.rows if row["unscored"]],
+        recipe=yaml.safe_dump(dict(results.recipe), sort_keys=False, allow_unicode=True),
+        data=_json(_browser(results)),
+        script=script,
+        style=style,
+        script_hash=_csp(script),
+        style_hash=_csp(style),
+        version=__version__,
+    )
+
+
+def _browser(results: Results) -> dict[str, Any]:
+    """What the item browser needs: per model, language and item the prompt once and each mix's response."""
+    entries: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for item in results.items:
+        key = item["model"], item["language"], item["item"]
+        entry = entries.setdefault(
+            key, {"model": key[0], "language": key[1], "item": key[2], "prompt": item["prompt"], "answers": []}
+        )
+        entry["answers"].append(
+            {
+                "mix": item["mix"],
+                "seed": f"tuning {item['tuning_seed']}, sampling {item['seed']}",
+                "text": item["response"],
+                "agrees": item["values"].get("agreement"),
+                "found": item["notes"].get("response", ""),
+                "asked": item["notes"].get("prompt", ""),
+                "probability": item["notes"].get("probability", ""),
+                "finish": item["finish"],
+                "unscored": item["unscored"].get("agreement", ""),
+            }
+        )
+    names = {code: row.name for code, row in LANGUAGES.items()}
+    return {"names": names, "entries": list(entries.values())}
+
+
+def _json(value: object) -> str:
+    """JSON that can stand inside a script element: no character in it can end the element or open a comment."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    # A lone surrogate has no UTF-8.
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _csp(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

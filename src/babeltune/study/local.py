@@ -1,0 +1,45 @@
+"""The local executor: pending steps one group after the other, in this process."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import dataclass
+
+from babeltune.study.check import Opened
+from babeltune.study.plan import Step
+from babeltune.study.run import Session, Tell, run_steps
+
+_ORDER = ("label", "mix", "proof", "tune", "generate", "score", "summary", "report")
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a run did."""
+
+    steps: int
+    """Steps that were pending."""
+    seconds: float
+
+
+def run(opened: Opened, tell: Tell) -> Ran:
+    """Run whatever of a study is not done. Steps of one kind and model go together, so that a base is loaded once.
+
+    Raises:
+        LockedError: another run holds the study.
+    """
+    began = time.monotonic()
+    if not opened.plan.pending(opened.store.done(opened.plan.steps)):
+        return Ran(0, time.monotonic() - began)
+    with opened.store.locked():
+        # Asked again under the lock: another run may have finished meanwhile.
+        pending = opened.plan.pending(opened.store.done(opened.plan.steps))
+        session = Session(opened, tell)
+        ranked = sorted(pending, key=lambda step: (_ORDER.index(step.kind), step.model or ""))
+        for _, group in itertools.groupby(ranked, key=_together):
+            run_steps(tuple(group), session)
+    return Ran(len(pending), time.monotonic() - began)
+
+
+def _together(step: Step) -> tuple[str, str]:
+    return step.kind, step.model or ""

@@ -1,0 +1,173 @@
+"""The store: a step's folder. Work happens in a partial one; the record is written last; one rename publishes it.
+
+A published folder is complete: whatever a crash leaves behind is either a partial folder, from which the step goes on,
+or a partial folder that already holds its record, which only needs the rename.
+"""
+
+from __future__ import annotations
+
+import datetime
+import fcntl
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from babeltune import __version__
+from babeltune.errors import LockedError, StoreError
+from babeltune.study.fingerprint import file_hash
+from babeltune.study.plan import Step
+
+RECORD = "record.json"
+_PARTIAL = ".partial"
+
+
+class Store:
+    """The folder of one study."""
+
+    def __init__(self, root: Path) -> None:
+        """``root``: ``runs/<study>``; made when first written to."""
+        self.root = root
+
+    def done(self, steps: tuple[Step, ...]) -> frozenset[str]:
+        """Keys of the steps whose folder is published. One listing a room, however many steps."""
+        there = {room: self._published(room) for room in {step.room for step in steps}}
+        return frozenset(
+            step.key for step in steps if (step.folder in there[step.room] if step.hashed_name else self._current(step))
+        )
+
+    def _published(self, room: str) -> frozenset[str]:
+        try:
+            with os.scandir(self.root / room) as entries:
+                return frozenset(entry.name for entry in entries if not entry.name.endswith(_PARTIAL))
+        except FileNotFoundError:
+            return frozenset()
+
+    def _current(self, step: Step) -> bool:
+        """Whether the folder of a step without a hash in its name holds this very step."""
+        try:
+            return bool(self._record(self.path(step))["fingerprint"] == step.fingerprint)
+        except (OSError, StoreError):
+            return False
+
+    def path(self, step: Step) -> Path:
+        """Where the step is, or will be, published."""
+        return self.root / step.room / step.folder if step.hashed_name else self.root / step.room
+
+    def partial(self, step: Step) -> Path:
+        """Where the step works; keeps what a killed run left there."""
+        path = self.path(step)
+        return path.with_name(path.name + _PARTIAL)
+
+    def begin(self, step: Step) -> Path:
+        """The partial folder of a step, made if missing."""
+        folder = self.partial(step)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"{folder}: cannot be made ({error.strerror}). Check --runs and the space left."
+            ) from error
+        return folder
+
+    def recorded(self, step: Step) -> bool:
+        """Whether the partial folder holds its record, so that only the rename is missing."""
+        return (self.partial(step) / RECORD).is_file()
+
+    def record(self, step: Step, facts: Mapping[str, Any], *, but: str = RECORD) -> None:
+        """Write the record, last of all files.
+
+        ``facts``: what to know of the step besides its recipe. ``but``: a file that is removed before publishing.
+        """
+        folder = self.partial(step)
+        files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in (but, RECORD))
+        content = {
+            "kind": step.kind,
+            "name": step.name,
+            "fingerprint": step.fingerprint,
+            "recipe": step.recipe,
+            "needs": list(step.needs),
+            "facts": dict(facts),
+            "files": {str(path.relative_to(folder)): file_hash(path) for path in files},
+            "version": __version__,
+            "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        }
+        write_atomically(folder / RECORD, json.dumps(content, ensure_ascii=False, indent=1))
+
+    def publish(self, step: Step) -> Path:
+        """Rename the partial folder to its final name. Only a step without a hash in its name may replace another."""
+        folder, path = self.partial(step), self.path(step)
+        if path.exists():
+            # Nothing is lost by a crash here: the partial folder is whole, and `recorded` finds it.
+            shutil.rmtree(path)
+        folder.rename(path)
+        return path
+
+    def open(self, step: Step) -> Path:
+        """The published folder of a step.
+
+        Raises:
+            StoreError: it is another step's, whose hash begins alike, or was tampered with.
+        """
+        path = self.path(step)
+        found = self._record(path)["fingerprint"]
+        if found != step.fingerprint:
+            raise StoreError(f"{path}: its record is that of another step ({found[:16]}). Move it away and run again.")
+        return path
+
+    def facts(self, step: Step) -> dict[str, Any]:
+        """What the record of a published step says besides its recipe."""
+        return dict(self._record(self.path(step))["facts"])
+
+    def _record(self, path: Path) -> dict[str, Any]:
+        try:
+            return dict(json.loads((path / RECORD).read_text(encoding="utf-8")))
+        except FileNotFoundError as error:
+            raise StoreError(f"{path}: has no {RECORD}. Delete the folder; its step runs again.") from error
+        except ValueError as error:
+            raise StoreError(f"{path / RECORD}: not JSON ({error}). Delete the folder; its step runs again.") from error
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the study. The operating system lets go of the lock with the process that holds it, however it ends.
+
+        Raises:
+            LockedError: says who holds it and since when.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            file = (self.root / "lock").open("a+", encoding="utf-8")
+        except OSError as error:
+            raise StoreError(f"{self.root}: cannot be written to ({error.strerror}). Check --runs.") from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                file.seek(0)
+                holder = file.read().strip() or "another process"
+                raise LockedError(f"{self.root}: held by {holder}. Wait for it, or stop it, and run again.") from error
+            file.truncate(0)
+            now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+            file.write(f"process {os.getpid()} on {socket.gethostname()} since {now}")
+            file.flush()
+            try:
+                yield
+            finally:
+                file.truncate(0)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that a crash leaves the old one, or none, but never half of the new one."""
+    temporary = path.with_name(path.name + ".new")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror}). Check the space left on the disk.") from error
