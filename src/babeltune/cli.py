@@ -12,14 +12,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
-    SpinnerColumn,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 
 from babeltune.errors import BabeltuneError
 
@@ -116,10 +114,11 @@ def status(
             for group in (tune, *([step for step in cells if step.kind == kind] for kind in ("generate", "score"))):
                 shares.append(f"{sum(step.key in done for step in group)}/{len(group)}" if group else "-")
             if cells:
-                table.add_row(model.name, mix, *shares)
+                table.add_row(escape(model.name), mix, *shares)
     console.print(table)
     left = len(opened.plan.pending(done))
-    console.print(f"{left} steps to come: babeltune run {study}" if left else "All done.", highlight=False)
+    said = f"{left} steps to come: babeltune run {study}" if left else "All done."
+    console.print(said, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -132,13 +131,16 @@ def report(
     opened = _open(study, runs, skip_bad_rows=skip_bad_rows, download=download)
     left = [step for step in opened.plan.pending(opened.store.done(opened.plan.steps)) if step.kind != "report"]
     if left:
-        errors.print(f"{len(left)} steps are to come first. Run: babeltune run {study}", highlight=False)
+        said = f"{len(left)} steps are to come first. Run: babeltune run {study}"
+        errors.print(said, markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1)
     with opened.store.locked():
         run_steps(opened.plan.of("report"), Session(opened, lambda event: None))
     _answer(opened)
 
 
+_WIDE = 110
+"""Columns from which on a value and its interval stand on one line."""
 _KINDS = (
     ("label", "a language for each chat", ""),
     ("mix", "chats drawn for each mix", "chats"),
@@ -167,7 +169,7 @@ def _answer(opened: Opened) -> None:
     results = load_results(opened)
     for model in results.models():
         console.print()
-        console.print(tables.terminal(results, model, "agreement"))
+        console.print(tables.terminal(results, model, "agreement", two_lines=console.width < _WIDE))
     console.print()
     for verdict in results.verdicts:
         console.print(verdict["sentence"], style="bold", markup=False, highlight=False, soft_wrap=True)
@@ -180,24 +182,25 @@ def _answer(opened: Opened) -> None:
 
 def _progress() -> Progress:
     return Progress(
-        SpinnerColumn(),
-        TextColumn("[bold]{task.fields[kind]}[/bold] {task.description}", markup=True),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[unit]}"),
+        TextColumn("[bold]{task.fields[kind]:8}"),
+        TextColumn("{task.description}", table_column=Column(max_width=22, no_wrap=True, overflow="ellipsis")),
+        BarColumn(bar_width=12),
+        TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[unit]}"),
         TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
+        TimeRemainingColumn(compact=True),
         console=errors,
+        disable=not errors.is_terminal,
     )
 
 
 class _Shown:
-    """Events of a run as progress bars: one for each tuning, one for each other kind of step."""
+    """Events of a run: as progress bars in a terminal, and as a line at every tenth of the work in a log."""
 
     def __init__(self, bars: Progress) -> None:
         self.bars = bars
         self.tasks: dict[tuple[str, str], TaskID] = {}
         self.tokens: dict[TaskID, int] = {}
+        self.tenths: dict[TaskID, int] = {}
 
     def __call__(self, event: Event) -> None:
         key = event.kind, event.name if event.kind in ("tune", "model") else ""
@@ -210,6 +213,11 @@ class _Shown:
         elapsed = self.bars.tasks[task].elapsed or 0.0
         rate = f"{self.tokens[task] / elapsed:.0f} tokens/s" if self.tokens[task] and elapsed > 1 else ""
         self.bars.update(task, completed=event.done, total=event.total, description=escape(event.name), rate=rate)
+        tenth = 10 * event.done // max(1, event.total)
+        if self.bars.disable and tenth > self.tenths.get(task, 0):
+            self.tenths[task] = tenth
+            line = f"{event.kind} {event.name}: {event.done}/{event.total} {event.unit} {rate}".rstrip()
+            errors.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def main() -> None:
@@ -219,9 +227,10 @@ def main() -> None:
     except BabeltuneError as error:
         errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        errors.print("Stopped. Nothing finished is lost: the same command goes on.", markup=False)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == 130:  # what typer makes of Ctrl-C
+            errors.print("Stopped. Nothing finished is lost: the same command goes on.", markup=False)
+        raise
 
 
 if __name__ == "__main__":

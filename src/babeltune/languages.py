@@ -7,6 +7,7 @@ authors' later runs use. Chinese is Simplified and Norwegian is Bokmål (paper, 
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -105,11 +106,24 @@ def code_of(label: str) -> str | None:
     return _BY_LABEL.get(label)
 
 
+_OTHER_CODES = {
+    # ISO 639-2/B, where it differs from the code in the OpenLID label.
+    **{"ger": "de", "fre": "fr", "chi": "zh", "gre": "el", "ice": "is", "dut": "nl", "cze": "cs", "rum": "ro"},
+    # The macrolanguage for its member, or the member for it.
+    **{"nb": "no", "nor": "no", "ara": "ar", "cmn": "zh"},
+    # The country for the language.
+    **{"gr": "el", "cn": "zh", "jp": "ja", "kr": "ko", "se": "sv", "dk": "da", "cz": "cs", "ua": "uk"},
+}
+
+
 def suggest(code: str) -> str:
     """What to say to somebody who wrote a language that is not in the table: the nearest code, or all of them."""
-    wanted = code.casefold()
+    wanted = code.casefold().strip()
+    # A tag such as pt-BR or zh_CN starts with the language.
+    first = re.split("[-_]", wanted)[0]
     for row in _ROWS:
-        if wanted in (row.name.casefold(), row.openlid.casefold(), row.openlid[:3]):
+        names = (row.name.casefold(), row.in_prompts.casefold(), row.openlid.casefold())
+        if wanted in names or first in (row.code, row.openlid[:3]) or _OTHER_CODES.get(first) == row.code:
             return f"Did you mean '{row.code}' ({row.name})?"
     near = difflib.get_close_matches(wanted, [row.name.casefold() for row in _ROWS], n=1, cutoff=0.75)
     if near:

@@ -175,8 +175,8 @@ class Task(Protocol):
         """The instances in one language, in a fixed order."""
         ...
 
-    def prompt(self, item: Item) -> str:
-        """The exact string that a model is to continue."""
+    def request(self, item: Item) -> Request:
+        """What to ask an engine; cell, seed and adapter are filled in by whoever asks."""
         ...
 
     def score(self, items: Sequence[Item], outputs: Sequence[Output]) -> list[Score]:

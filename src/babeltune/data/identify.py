@@ -43,17 +43,17 @@ class FastText:
 
     def _one(self, text: str) -> Identified:
         # A lone surrogate cannot be encoded, and NUL ends a C string: neither says anything of the language.
-        line = " ".join(text.replace("\0", " ").encode("utf-8", "ignore").decode().split())
+        line = text.encode("utf-8", "ignore").decode().replace("\0", " ").replace("\n", " ")
         if not any(char.isalpha() for char in line):
-            return Identified(None, 0.0, "no letters" if line else "empty")
+            return Identified(None, 0.0, "no letters" if line.strip() else "empty")
         labels, probabilities = self._model.predict(line)
         if not labels:
             return Identified(None, 0.0, "no label")
-        # fastText's softmax may exceed 1 by a rounding error.
-        probability = min(1.0, float(probabilities[0]))
+        probability = float(probabilities[0])
         if math.isnan(probability):
             return Identified(None, 0.0, "no probability")
-        return Identified(labels[0].removeprefix(_PREFIX), probability)
+        # fastText's softmax may exceed 1 by a rounding error.
+        return Identified(labels[0].removeprefix(_PREFIX), min(1.0, probability))
 
 
 def lid176_path() -> Path:

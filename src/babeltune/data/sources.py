@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import re
@@ -51,7 +52,8 @@ def read_chats(source: str, *, skip_bad_rows: bool = False) -> Read:
 
     Raises:
         ChatsError: with every row that is broken JSON, invalid UTF-8, of no known shape, without an answer, or that
-            repeats an id; not where ``skip_bad_rows``, which returns them as ``skipped`` instead.
+            repeats an id (beyond twenty they are counted, not listed); not where ``skip_bad_rows``, which returns them
+            as ``skipped`` instead.
     """
     chats: list[Chat] = []
     problems: list[Problem] = []
@@ -95,11 +97,12 @@ def _rows(file: Path) -> Iterator[tuple[int, Any]]:
         ) from error
     with handle:
         for number, raw in enumerate(handle, 1):
-            if not raw.strip():
+            line = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
+            if not line.strip():
                 continue
             where = f"{file.name}:{number}"
             try:
-                yield number, json.loads(raw.decode("utf-8-sig" if number == 1 else "utf-8"))
+                yield number, json.loads(line.decode().rstrip("\r\n"))
             except UnicodeDecodeError as error:
                 yield (
                     number,
@@ -110,6 +113,8 @@ def _rows(file: Path) -> Iterator[tuple[int, Any]]:
                     number,
                     Problem(where, f"broken JSON at column {error.colno} ({error.msg})", "One JSON object a line."),
                 )
+            except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
+                yield number, Problem(where, f"JSON beyond all measure ({error})", "One JSON object a line.")
 
 
 def _chat(row: object, where: str, default_id: str) -> Chat | Problem:
@@ -118,6 +123,9 @@ def _chat(row: object, where: str, default_id: str) -> Chat | Problem:
     language = row.get("language")
     if language is not None and not isinstance(language, str):
         return Problem(where, f"field 'language' is {language!r}", 'Give an ISO code such as "de", or leave it out.')
+    name = default_id if row.get("id") is None else row["id"]
+    if not isinstance(name, str | int) or isinstance(name, bool):
+        return Problem(where, f"field 'id' is {name!r}", "Give a string or a whole number, or leave it out.")
     if "messages" in row:
         turns = _from_messages(row["messages"], where)
     elif "text" in row:
@@ -126,7 +134,11 @@ def _chat(row: object, where: str, default_id: str) -> Chat | Problem:
         return Problem(where, f"neither 'messages' nor 'text' among the fields {sorted(row)}", _SHAPES)
     if isinstance(turns, Problem):
         return turns
-    return Chat(str(row.get("id", default_id)), turns, language)
+    try:
+        "".join([str(name), language or "", *(turn.content for turn in turns)]).encode()
+    except UnicodeEncodeError:
+        return Problem(where, "half a character (a lone surrogate such as \\ud83d)", "Write the whole character.")
+    return Chat(str(name), turns, language)
 
 
 def _from_messages(messages: object, where: str) -> tuple[Turn, ...] | Problem:

@@ -160,6 +160,7 @@ class Tuner:
         checkpoints: Path,
     ) -> Any:
         from datasets import Dataset
+        from transformers import PrinterCallback
         from trl import SFTConfig, SFTTrainer
 
         micro = min(self.hardware.micro_batch or recipe.batch, recipe.batch)
@@ -191,7 +192,9 @@ class Tuner:
         dataset = Dataset.from_dict(
             {"input_ids": [list(row.input_ids) for row in rows], "labels": [list(row.labels) for row in rows]}
         )
-        return SFTTrainer(model=adapted, args=config, train_dataset=dataset, processing_class=tokenizer)
+        trainer = SFTTrainer(model=adapted, args=config, train_dataset=dataset, processing_class=tokenizer)
+        trainer.remove_callback(PrinterCallback)  # our own progress is shown instead
+        return trainer
 
 
 def _lora(recipe: LoraRecipe) -> Any:

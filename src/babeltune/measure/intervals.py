@@ -7,6 +7,7 @@ all move together. The authors pool item rows of all seeds as if they were indep
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -24,6 +25,8 @@ RESAMPLES = 10_000
 """Bootstrap resamples; the authors' plots use 1,000."""
 SEED = 12345
 """Of the resampling, as sacreBLEU's (https://github.com/mjpost/sacrebleu)."""
+_FLAT = 1e-9
+"""Resamples closer together than this differ by rounding alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,11 @@ class _Sums:
 def mean(values: Values, *, seed: int = SEED, resamples: int = RESAMPLES) -> Interval:
     """Mean over items, values in [0, 1].
 
-    Where all values are equal the bootstrap sees no variation and would claim certainty; there the interval is Wilson's
-    (1927) over the items.
+    Where all resamples agree (all values are equal) the bootstrap sees no variation and would claim certainty; there
+    the interval is Wilson's (1927) over the items.
+
+    Raises:
+        ValueError: no values.
     """
     return average({"": values}, seed=seed, resamples=resamples)
 
@@ -57,15 +63,17 @@ def mean(values: Values, *, seed: int = SEED, resamples: int = RESAMPLES) -> Int
 def average(groups: Mapping[str, Values], *, seed: int = SEED, resamples: int = RESAMPLES) -> Interval:
     """Unweighted average over groups (languages) of their means; items are resampled once for all groups.
 
+    Without variation the interval is Wilson's, as in ``mean``.
+
     Raises:
         ValueError: a group has no values.
     """
-    items = sorted({item for values in groups.values() for item in values})
+    items = sorted({item for values in groups.values() for item, row in values.items() if len(row)})
     sums = _sums(groups, items)
     value = float(_statistic(sums, np.ones((1, len(items))))[0])
     draws = _statistic(sums, _weights(len(items), seed, resamples))
     low, high = _percentiles(draws)
-    if low == high and value in (0.0, 1.0):
+    if high - low < _FLAT:
         low, high = _wilson(value, len(items))
     return Interval(value, low, high, len(items))
 
@@ -77,14 +85,19 @@ def difference(
 
     Only items that both sides scored in a group take part in it.
 
+    Where all resamples agree (both sides differ by the same on every item, often by nothing) the bootstrap sees no
+    variation and would claim certainty. But of n items without an exception, up to a share w may still be exceptions
+    where Wilson's interval for 0 of n ends, so there the interval is the value plus and minus w, within [-1, 1].
+
     Raises:
         ValueError: no group has an item that both sides scored.
     """
-    shared = {
-        group: sorted(set(first[group]) & set(second[group]))
+    both = {
+        group: sorted(item for item, row in first[group].items() if len(row) and len(second[group].get(item, ())))
         for group in first
-        if group in second and set(first[group]) & set(second[group])
+        if group in second
     }
+    shared = {group: ids for group, ids in both.items() if ids}
     if not shared:
         raise ValueError("no item was scored on both sides")
     items = sorted({item for ids in shared.values() for item in ids})
@@ -94,6 +107,9 @@ def difference(
     flat = np.ones((1, len(items)))
     value = float((_statistic(one, flat) - _statistic(two, flat))[0])
     low, high = _percentiles(_statistic(one, weights) - _statistic(two, weights))
+    if high - low < _FLAT:
+        _, w = _wilson(0.0, len(items))
+        low, high = max(-1.0, value - w), min(1.0, value + w)
     return Interval(value, low, high, len(items))
 
 
@@ -113,15 +129,19 @@ def _sums(groups: Mapping[str, Values], items: Sequence[str]) -> _Sums:
     count = np.zeros((len(items), len(groups)))
     for column, values in enumerate(groups.values()):
         for item, row in values.items():
-            total[row_of[item], column] = sum(row)
-            count[row_of[item], column] = len(row)
+            if len(row):
+                total[row_of[item], column] = sum(row)
+                count[row_of[item], column] = len(row)
     return _Sums(total, count)
 
 
+@functools.lru_cache(maxsize=1)
 def _weights(items: int, seed: int, resamples: int) -> Floats:
-    """How often each item was drawn in each resample, shape (resamples, items)."""
+    """How often each item was drawn in each resample, shape (resamples, items). Cells have as many items, mostly."""
     rng = np.random.default_rng(seed)
-    return rng.multinomial(items, np.full(items, 1 / items), size=resamples).astype(np.float64)
+    weights = rng.multinomial(items, np.full(items, 1 / items), size=resamples).astype(np.float64)
+    weights.flags.writeable = False
+    return weights
 
 
 def _statistic(sums: _Sums, weights: Floats) -> Floats:

@@ -3,17 +3,21 @@
 All contrasts are paired differences between mixes over the languages that no mix holds, so that what is compared is
 transfer, not the chats in a language itself.
 
-- Necessary: the first mix with one more language is better than the English-only one, and the interval excludes zero.
-- Sufficient: after that mix no further one is better by the margin: the interval of the difference lies below it.
+- Necessary: the mix with the next number of languages is better than the one with the fewest, and the interval
+  excludes zero.
+- Sufficient: no mix of more languages is better by the margin: the interval of the difference lies below it.
 - Not shown: the interval allows both.
+
+Where several mixes have as many languages, a finding holds for all of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from babeltune.languages import LANGUAGES
 from babeltune.measure.intervals import Interval, Values, average, difference
 
 Finding = Literal["shown", "refuted", "not shown"]
@@ -48,7 +52,7 @@ class Verdict:
     sufficient: int | None
     """Fewest languages after which no further mix adds the margin; None where not shown."""
     english: Contrast | None
-    """Agreement in English, last mix minus English-only; None without English among the languages."""
+    """Agreement in English, last mix minus first; None without English among the languages."""
     sentence: str
 
 
@@ -70,20 +74,21 @@ def verdict(
         in_kind: from this agreement on a language counts as answered in kind, in (0, 1].
 
     Raises:
-        ValueError: fewer than two mixes, or no language that is in none of them.
+        ValueError: all mixes have as many languages, or no language is in none of them.
     """
     mixes = sorted(members, key=lambda mix: len(set(members[mix])))
     seen = {code for mix in mixes for code in members[mix]}
     evaluated = list(next(iter(scores.values())))
     unseen = tuple(code for code in evaluated if code not in seen)
-    if len(mixes) < 2 or not unseen:
-        raise ValueError("a verdict needs two mixes and a language that is in none of them")
+    count = {mix: len(set(members[mix])) for mix in mixes}
+    levels = sorted(set(count.values()))
+    if len(levels) < 2 or not unseen:
+        raise ValueError("a verdict needs mixes of different numbers of languages, and a language in none of them")
     transfer = {mix: {code: scores[mix][code] for code in unseen} for mix in scores}
     averages = {mix: average(values) for mix, values in transfer.items()}
     kind = {
         mix: tuple(code for code in unseen if average({code: transfer[mix][code]}).value >= in_kind) for mix in mixes
     }
-    count = {mix: len(set(members[mix])) for mix in mixes}
 
     def contrast(first: str, second: str) -> Contrast:
         return Contrast(first, second, difference(transfer[first], transfer[second]))
@@ -94,15 +99,21 @@ def verdict(
         for first in mixes[at + 1 :]
         if count[first] > count[second]
     )
-    from_mono = next(found for found in contrasts if found.second == mixes[0])
+    step = [
+        found.interval for found in contrasts if (count[found.first], count[found.second]) == (levels[1], levels[0])
+    ]
     necessary: Finding = (
-        "shown" if from_mono.interval.low > 0 else "refuted" if from_mono.interval.high < margin else "not shown"
+        "shown"
+        if all(gain.low > 0 for gain in step)
+        else "refuted"
+        if all(gain.high < margin for gain in step)
+        else "not shown"
     )
     sufficient = next(
         (
-            count[mix]
-            for mix in mixes[:-1]
-            if all(found.interval.high < margin for found in contrasts if found.second == mix)
+            level
+            for level in levels[:-1]
+            if all(found.interval.high < margin for found in contrasts if count[found.second] == level)
         ),
         None,
     )
@@ -110,62 +121,78 @@ def verdict(
     if "en" in scores[mixes[0]]:
         pair = difference({"en": scores[mixes[-1]]["en"]}, {"en": scores[mixes[0]]["en"]})
         english = Contrast(mixes[-1], mixes[0], pair)
-    told = _sentence(model, mixes, count, kind, len(unseen), necessary, sufficient, contrasts, margin)
-    return Verdict(model, unseen, count, kind, averages, contrasts, necessary, sufficient, english, told)
+    found = Verdict(model, unseen, count, kind, averages, contrasts, necessary, sufficient, english, "")
+    return replace(found, sentence=_sentence(found, members, margin))
 
 
-def _sentence(
-    model: str,
-    mixes: Sequence[str],
-    count: Mapping[str, int],
-    kind: Mapping[str, Sequence[str]],
-    unseen: int,
-    necessary: Finding,
-    sufficient: int | None,
-    contrasts: Sequence[Contrast],
-    margin: float,
-) -> str:
-    """The verdict in plain words, whatever it is."""
-    first, second = mixes[0], mixes[1]
-    tuned = "English-only tuning" if count[first] == 1 else f"tuning on {_number(count[first])} languages"
-    added = count[second] - count[first]
-    more = "one language" if added == 1 else f"{_number(added)} languages"
-    start = f"{model} answers {len(kind[first])} of {unseen} unseen languages in kind after {tuned}, {len(kind[second])} after adding {more}"
-    gain = next(found.interval for found in contrasts if (found.first, found.second) == (second, first))
-    enough = _number(count[second])
-    if necessary == "shown" and sufficient == count[second]:
-        middle = f"{enough} languages are necessary and sufficient"
-    elif necessary == "shown":
-        middle = f"a second language is necessary ({gain.value:+.2f}, 95 % {gain.low:+.2f} to {gain.high:+.2f})"
-    elif necessary == "refuted":
-        middle = f"a second language adds less than {margin:g}, so {_number(count[first])} is enough"
+def _sentence(found: Verdict, members: Mapping[str, Sequence[str]], margin: float) -> str:
+    """The verdict in plain words, whatever it is; it claims no more than the intervals."""
+    count, mixes = found.languages, list(found.languages)
+    fewest, more = sorted(set(count.values()))[:2]
+    first, second = mixes[0], next(mix for mix in mixes if count[mix] == more)
+    tuned = f"{LANGUAGES[members[first][0]].name}-only tuning" if fewest == 1 else f"tuning on {_languages(fewest)}"
+    wider = "tuning on " + _languages(more)
+    if set(members[first]) < set(members[second]):
+        wider = "adding " + _languages(more - fewest)
+    told = (
+        f"{found.model} answers {len(found.in_kind[first])} of {len(found.unseen)} unseen "
+        f"language{'' if len(found.unseen) == 1 else 's'} in kind after {tuned}, "
+        f"{len(found.in_kind[second])} after {wider}; "
+    )
+    step = [one.interval for one in found.contrasts if (count[one.first], count[one.second]) == (more, fewest)]
+    gain = _range(min(step, key=lambda interval: interval.low))
+    need = "a second language is" if (fewest, more) == (1, 2) else f"more than {_languages(fewest)} {_be(fewest)}"
+    if all(interval.high < margin for interval in step):
+        adds = "a second language adds" if (fewest, more) == (1, 2) else f"{_languages(more)} add"
+        little = f"{adds} {f'measurably ({gain}), but ' if found.necessary == 'shown' else ''}less than {margin:g}"
+        if found.sufficient == fewest:
+            return f"{told}{little}, so {_number(fewest)} {'does' if fewest == 1 else 'do'} as well."
+        return f"{told}{little}{_ending(found, fewest, margin)}."
+    if found.necessary == "shown" and found.sufficient == more:
+        both = f"{need} necessary and {_number(more)} are sufficient"
+        middle = f"{_languages(more)} are necessary and sufficient" if more == fewest + 1 else both
+    elif found.necessary == "shown":
+        middle = f"{need} necessary ({gain})"
     else:
-        middle = f"that a second language is necessary is not shown ({gain.value:+.2f}, 95 % {gain.low:+.2f} to {gain.high:+.2f})"
-    return f"{start}; {middle}{_ending(mixes, count, necessary, sufficient, contrasts, margin)}."
+        middle = f"that {need} necessary is not shown ({gain})"
+    return f"{told}{middle}{_ending(found, more, margin)}."
 
 
-def _ending(
-    mixes: Sequence[str],
-    count: Mapping[str, int],
-    necessary: Finding,
-    sufficient: int | None,
-    contrasts: Sequence[Contrast],
-    margin: float,
-) -> str:
-    """What the mixes after the second add."""
-    if len(mixes) < 3 or necessary == "refuted":
+def _ending(found: Verdict, base: int, margin: float) -> str:
+    """What the mixes of more languages than the sentence has told of add to those of ``base`` languages."""
+    count = found.languages
+    levels = sorted(set(count.values()))
+    rest = levels[2:]
+    if not rest:
         return ""
-    last = mixes[-1]
-    rest = f"{_number(count[mixes[2]])}" + (f" to {_number(count[last])}" if len(mixes) > 3 else "")
-    if sufficient == count[mixes[1]]:
-        return f", {rest} add nothing measurable"
-    gain = next(found.interval for found in contrasts if (found.first, found.second) == (last, mixes[1]))
-    range_ = f"{gain.value:+.2f}, 95 % {gain.low:+.2f} to {gain.high:+.2f}"
-    if sufficient is not None and sufficient > count[mixes[1]]:
-        return f", {_number(sufficient)} are sufficient ({range_})"
-    if gain.low > 0:
-        return f", and {_number(count[last])} still add to it ({range_})"
-    return f"; that two are sufficient is not shown: {_number(count[last])} may add {margin:g} or more ({range_})"
+    over = {level: [one for one in found.contrasts if count[one.second] == level] for level in levels}
+    if found.sufficient == base:
+        some = any(one.interval.low > 0 for one in over[base])
+        span = _number(rest[0]) + (f" to {_number(rest[-1])}" if len(rest) > 1 else "")
+        return f", {span} add " + (f"less than {margin:g}" if some else "nothing measurable")
+    if found.sufficient is not None:
+        most = max(over[found.sufficient], key=lambda one: one.interval.high)
+        pair = f"{_number(count[most.first])} minus {_number(found.sufficient)}"
+        return f", {_number(found.sufficient)} are sufficient ({pair}: {_range(most.interval)})"
+    best = max((one for one in over[base] if one.interval.high >= margin), key=lambda one: one.interval.low)
+    further = _number(count[best.first])
+    if best.interval.low > 0:
+        add = f"but {further} add" if base == levels[0] else f"and {further} still add"
+        return f", {add} to {_number(base)} ({_range(best.interval)})"
+    unshown = f"that {_number(base)} {_be(base)} sufficient is not shown"
+    return f"; {unshown}: {further} may add {margin:g} or more ({_range(best.interval)})"
+
+
+def _range(gain: Interval) -> str:
+    return f"{gain.value:+z.2f}, 95 % {gain.low:+z.2f} to {gain.high:+z.2f}"
+
+
+def _languages(count: int) -> str:
+    return f"{_number(count)} language{'' if count == 1 else 's'}"
+
+
+def _be(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _number(count: int) -> str:

@@ -98,12 +98,17 @@ def verdicts(
     found = []
     seen = {code for codes in members.values() for code in codes}
     for model, mixes in table.items():
-        # A language that some mix could not be scored in would be compared with nothing.
-        shared = set.intersection(*(set(languages) for languages in mixes.values()))
+        # A language without an item that was scored under every mix would be compared with nothing.
+        shared = {
+            code
+            for code in set.intersection(*(set(languages) for languages in mixes.values()))
+            if set.intersection(*(set(languages[code]) for languages in mixes.values()))
+        }
         complete = {
             mix: {code: languages[code] for code in languages if code in shared} for mix, languages in mixes.items()
         }
-        if len(members) >= 2 and shared - seen:
+        sizes = {len(set(codes)) for codes in members.values()}
+        if len(sizes) >= 2 and members.keys() <= mixes.keys() and shared - seen:
             found.append(verdict(model, complete, members, margin=margin, in_kind=in_kind))
     return found
 

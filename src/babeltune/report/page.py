@@ -1,8 +1,9 @@
 """The page: one self-contained HTML file that opens from disk, with the verdict first and every response in it.
 
 Model output is hostile text. It reaches the page in two ways only: through Jinja's autoescape, and as JSON in which
-``<``, ``>`` and ``&`` are escaped and which the script shows with ``textContent``. The content-security policy lets no
-other script run and nothing be fetched.
+``<``, ``>`` and ``&`` are escaped and which the script shows with ``textContent``. Characters that steer a terminal or
+the order of the text around them (controls, bidirectional marks) stand nowhere in the file as themselves. The
+content-security policy lets no other script run and nothing be fetched.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,11 +25,15 @@ from babeltune.report import tables
 from babeltune.report.results import Results
 
 _HERE = Path(__file__).parent
+_STEERING = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+"""Controls, line separators, bidirectional marks, and lone surrogates, which have no UTF-8."""
 
 
 def page(results: Results, figures: Mapping[str, str], metric: str) -> str:
     """The HTML. ``figures``: model -> SVG of its Figure 1."""
-    environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined)
+    environment = Environment(
+        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, finalize=_visible
+    )
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     style = (_HERE / "page.css").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(
@@ -71,13 +77,17 @@ def _browser(results: Results) -> dict[str, Any]:
     return {"names": names, "entries": list(entries.values())}
 
 
+def _visible(value: object) -> object:
+    """Text with steering characters shown by their code points, as the script shows them in answers."""
+    if not isinstance(value, str) or hasattr(value, "__html__"):  # ours, and safe
+        return value
+    return re.sub(f"[{_STEERING}]", lambda found: f"\u27e8U+{ord(found[0]):04X}\u27e9", value)
+
+
 def _json(value: object) -> str:
     """JSON that can stand inside a script element: no character in it can end the element or open a comment."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    # A lone surrogate has no UTF-8.
-    return text.encode("utf-8", "backslashreplace").decode()
+    return re.sub(f"[<>&{_STEERING}]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _csp(text: str) -> str:

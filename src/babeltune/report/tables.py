@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from babeltune.languages import LANGUAGES
 from babeltune.report.results import Results
@@ -42,20 +44,21 @@ def markdown(results: Results, model: str, metric: str) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [header, rule, *lines]) + "\n"
 
 
-def terminal(results: Results, model: str, metric: str) -> Table:
-    """The grid for a terminal."""
+def terminal(results: Results, model: str, metric: str, *, two_lines: bool) -> Table:
+    """The grid for a terminal; ``two_lines`` puts each interval below its value, for narrow ones."""
     header, lines = grid(results, model, metric)
     n = max((row["n"] for row in results.rows if row["model"] == model), default=0)
     table = Table(
-        title=f"{model}: input/output language {metric}, 95 % intervals, n = {n} prompts a language",
+        title=Text(f"{model}: input/output language {metric}\n95 % intervals, n = {n} prompts a language"),
         caption="bold: the mix holds chats in that language",
     )
     for name in header:
         table.add_column(name, no_wrap=True)
-    for code, line in zip([*results.languages(model), None], lines, strict=False):
+    for code, line in itertools.zip_longest(results.languages(model), lines):
         held = [mix != "base" and code in results.mixes[mix] for mix in header[1:]]
-        cells = [f"[bold]{cell}[/bold]" if mark else cell for cell, mark in zip(line[1:], held, strict=True)]
+        shown = [cell.replace(" ", "\n", 1) if two_lines else cell for cell in line[1:]]
+        cells = [Text(cell, style="bold" if mark else "") for cell, mark in zip(shown, held, strict=True)]
         if code is None:
             table.add_section()
-        table.add_row(line[0], *cells)
+        table.add_row(Text(line[0].replace(" of ", "\nof ") if two_lines else line[0]), *cells)
     return table

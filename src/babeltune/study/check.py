@@ -12,14 +12,14 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from babeltune.data import identify, label, mixes, sources
-from babeltune.errors import BabeltuneError, ChatsError, InputError, Problem, StudyError
+from babeltune.errors import BabeltuneError, ChatsError, InputError, ModelError, Problem, StudyError
 from babeltune.languages import LANGUAGES
 from babeltune.measure.tasks.dialogue import Dialogue
 from babeltune.records import STOP, Sampling
 from babeltune.study import models
 from babeltune.study.fingerprint import file_hash
 from babeltune.study.plan import Inputs, Plan, Step, make
-from babeltune.study.spec import DialogueSpec, LabelSpec, ModelSpec, Parsed, Study, as_model, parse
+from babeltune.study.spec import DialogueSpec, LabelSpec, ModelSpec, Name, Parsed, Study, as_model, parse
 from babeltune.study.store import Store
 
 
@@ -43,6 +43,7 @@ def open_study(path: Path, runs: Path, *, skip_bad_rows: bool = False, download:
     parsed = parse(path)
     problems = list(parsed.problems)
     located = _models(parsed, problems, download=download)
+    _clashes(parsed, problems)
     identifier = _identifier(parsed, problems)
     chats = _chats(parsed, problems)
     items = _items(parsed, problems)
@@ -59,7 +60,11 @@ def open_study(path: Path, runs: Path, *, skip_bad_rows: bool = False, download:
             {("dialogue", code): found[0] for code, found in items.items()},
             {("dialogue", code): found[1] for code, found in items.items()},
         )
-        return Opened(make(parsed.study, inputs), Store(runs / parsed.study.study), located, skip_bad_rows)
+        plan = make(parsed.study, inputs)
+        if len(plan.by_key) == len(plan.steps):
+            return Opened(plan, Store(runs / parsed.study.study), located, skip_bad_rows)
+        what = "two cells would have the same name (a model's name and a mix's together read as another pair's)"
+        problems.append(Problem("mixes", what, "Rename a mix.", parsed.line("mixes")))
     problems.sort(key=lambda problem: problem.line or 0)
     raise StudyError(str(path), problems)
 
@@ -109,6 +114,19 @@ def _models(parsed: Parsed, problems: list[Problem], *, download: bool) -> dict[
             what, _, fix = str(error).partition(". ")
             problems.append(Problem(f"models[{index}]", what, f"{fix.rstrip('.')}.", line))
     return found
+
+
+def _clashes(parsed: Parsed, problems: list[Problem]) -> None:
+    """Two pairs of model and mix whose names read the same when joined (``a`` + ``b-c``, ``a-b`` + ``c``)."""
+    listed, asked = parsed.raw.get("models"), parsed.raw.get("mixes")
+    specs = [_fragment(ModelSpec, as_model(raw)) for raw in (listed if isinstance(listed, list) else [])]
+    seen: dict[str, str] = {}
+    for name in dict.fromkeys(spec.name for spec in specs if spec is not None):
+        for mix in asked if isinstance(asked, dict) else ():
+            first = seen.setdefault(f"{name}-{mix}", name)
+            if first != name:
+                what = f"with the model '{name}' it reads like another mix with the model '{first}' ('{name}-{mix}')"
+                problems.append(Problem(f"mixes.{mix}", what, "Give it another name.", parsed.line("mixes", mix)))
 
 
 def _label_spec(parsed: Parsed) -> LabelSpec | None:
@@ -177,8 +195,8 @@ def _items(parsed: Parsed, problems: list[Problem]) -> dict[str, tuple[str, int]
 
 def _label_counts(parsed: Parsed, runs: Path, chats: str, identifier: str) -> dict[str, int] | None:
     """Usable chats per language from an earlier run's record, so that a finished study is opened at once."""
-    spec, name = _label_spec(parsed), parsed.raw.get("study")
-    if spec is None or not isinstance(name, str) or "/" in name:
+    spec, name = _label_spec(parsed), _fragment(Name, parsed.raw.get("study"))
+    if spec is None or name is None:
         return None
     recipe = {"chats": chats, "identifier": identifier, "threshold": spec.threshold}
     step, store = Step("label", "chats", recipe), Store(runs / name)
@@ -194,7 +212,12 @@ def _count(parsed: Parsed, problems: list[Problem], *, skip_bad_rows: bool) -> d
     except ChatsError as error:
         problems += error.problems
         return None
-    return label.label(read.chats, identify.identifier(spec.identifier), spec.threshold).counts()
+    try:
+        return label.label(read.chats, identify.identifier(spec.identifier), spec.threshold).counts()
+    except ModelError as error:
+        what, _, fix = str(error).partition(". ")
+        problems.append(Problem("label.identifier", what, fix, parsed.line("label", "identifier")))
+        return None
 
 
 def _shortages(parsed: Parsed, available: Mapping[str, int], problems: list[Problem]) -> None:

@@ -26,7 +26,7 @@ def plain(value: object, where: str = "value") -> Plain:
     if isinstance(value, float):
         if not math.isfinite(value):
             raise TypeError(f"{where}: {value} has no place in a fingerprint")
-        return value
+        return value + 0.0  # -0.0 equals 0.0
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = dataclasses.fields(value)
         return {field.name: plain(getattr(value, field.name), f"{where}.{field.name}") for field in fields}

@@ -93,7 +93,10 @@ class Session:
 
     def _folder(self, model: str) -> Path:
         import torch
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()  # ours are shown instead
+        logging.set_verbosity_error()
         threads = self.opened.plan.study.execution.threads
         if threads:
             torch.set_num_threads(threads)
@@ -128,7 +131,8 @@ def run_steps(steps: Sequence[Step], session: Session) -> None:
             facts = _WORK[step.kind](step, session)
             _finish(step, session, facts, began)
             if step.kind != "tune":
-                session.tell(Event(step.kind, step.name, at + 1, len(todo), "steps"))
+                shown = f"{step.cell.mix} {step.cell.language}" if step.cell else step.name
+                session.tell(Event(step.kind, shown, at + 1, len(todo), "steps"))
     except OSError as error:
         raise StoreError(
             f"{error.filename or store.root}: {error.strerror}. Mend it and run again; nothing is lost."
@@ -259,7 +263,7 @@ def _generate(steps: Sequence[Step], session: Session) -> None:
 
     kept = frozenset((name, output) for name, journal in journals.items() for output in journal.outputs)
     finished = len(kept)
-    session.tell(Event("generate", steps[0].name, finished, total, "outputs"))
+    session.tell(Event("generate", "", finished, total, "outputs"))
     for name, journal in journals.items():
         if len(journal.outputs) == len(items[name]):
             publish(name)
@@ -269,7 +273,9 @@ def _generate(steps: Sequence[Step], session: Session) -> None:
         journal = journals[output.cell]
         journal.append(output)
         finished += 1
-        session.tell(Event("generate", output.cell, finished, total, "outputs", output.tokens))
+        cell = by_name[output.cell].cell
+        shown = f"{cell.mix} {cell.language}" if cell else output.cell
+        session.tell(Event("generate", shown, finished, total, "outputs", output.tokens))
         if len(journal.outputs) == len(items[output.cell]):
             publish(output.cell)
     if finished < total:

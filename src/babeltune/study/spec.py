@@ -37,12 +37,18 @@ def _not_base(name: str) -> str:
     return name
 
 
+def _once(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("a seed stands twice. Each names cells of its own; remove one")
+    return seeds
+
+
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """Letters, digits, dot, dash, underscore: names become folder names."""
 MixName = Annotated[Name, AfterValidator(_not_base)]
 LanguageCode = Annotated[str, AfterValidator(_language)]
 Count = Annotated[int, Field(ge=1)]
-Seeds = Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)]
+Seeds = Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1), AfterValidator(_once)]
 
 
 class _Model(BaseModel):
@@ -58,7 +64,8 @@ class ModelSpec(_Model):
     @property
     def name(self) -> str:
         """Last part of the id: readable, used in folder names and figures."""
-        return Path(self.id).name
+        path = Path(self.id).expanduser()
+        return path.resolve().name if self.id.startswith((".", "~")) else path.name
 
 
 def as_model(value: object) -> object:
@@ -189,7 +196,7 @@ def parse(path: Path) -> Parsed:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2026-13-01
         mark = getattr(error, "problem_mark", None)
         what = f"not YAML ({getattr(error, 'problem', None) or error})"
         raise StudyError(
@@ -201,13 +208,16 @@ def parse(path: Path) -> Parsed:
         )
     lines: dict[tuple[str | int, ...], int] = {}
     problems: list[Problem] = []
-    _walk(node, (), lines, problems)
+    try:
+        _walk(node, (), lines, problems)
+    except RecursionError as error:
+        raise StudyError(str(path), [Problem("syntax", "an anchor holds itself", "Write it out.")]) from error
     study = None
     try:
         study = Study.model_validate(raw)
     except ValidationError as error:
         found = Parsed(path, raw, lines, (), None)
-        problems += [_problem(details, found) for details in error.errors()]
+        problems += [_problem(details, found) for details in error.errors() if not _echo(details)]
     return Parsed(path, raw, lines, tuple(problems), None if problems else study)
 
 
@@ -218,12 +228,12 @@ def _walk(
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             # `no` is Norwegian, but YAML 1.1 reads it as false: it must be quoted, and we say so.
-            if key.tag == "tag:yaml.org,2002:bool" and key.value.casefold() == "no":
+            if key.tag == "tag:yaml.org,2002:bool":
                 problems.append(
                     Problem(
                         _dotted((*place, key.value)),
-                        "YAML reads a bare `no` as false",
-                        'Write "no" in quotes.',
+                        f"YAML reads a bare `{key.value}` as {str(yaml.SafeLoader.bool_values[key.value.lower()]).lower()}",
+                        f'Write "{key.value}" in quotes.',
                         key.start_mark.line + 1,
                     )
                 )
@@ -237,6 +247,8 @@ def _walk(
                         key.start_mark.line + 1,
                     )
                 )
+                for old in [known for known in lines if known[: len(inner)] == inner]:
+                    del lines[old]  # of the first; the second may hold the same keys
             lines[inner] = key.start_mark.line + 1
             _walk(value, inner, lines, problems)
     elif isinstance(node, yaml.SequenceNode):
@@ -249,11 +261,17 @@ def _dotted(place: tuple[str | int, ...]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
 
 
+def _echo(details: ErrorDetails) -> bool:
+    """Whether pydantic only repeats what is listed already: a key that is no text, a list left empty by its entries."""
+    bare = isinstance(details["input"], bool) and (details["type"] == "invalid_key" or details["loc"][-1] == "[key]")
+    return bare or (details["type"] == "too_short" and len(details["input"]) > 0)
+
+
 def _problem(details: ErrorDetails, parsed: Parsed) -> Problem:
     place = tuple(part for part in details["loc"] if part != "[key]")
     where, line = _dotted(place), parsed.line(*place)
     kind, seen = details["type"], details["input"]
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         known = _fields(place[:-1])
         near = difflib.get_close_matches(str(place[-1]), known, n=1)
         return Problem(
@@ -268,7 +286,7 @@ def _problem(details: ErrorDetails, parsed: Parsed) -> Problem:
         return Problem(where, "YAML reads a bare `no` as false", 'Write "no" in quotes.', line)
     if kind == "string_pattern_mismatch":
         return Problem(where, f"{seen!r} cannot be a name", "Use letters, digits, '.', '-' and '_', at most 64.", line)
-    fix = details["msg"].replace("Input should", "It should")
+    fix = details["msg"].replace("Input should", "It should").replace("valid tuple", "list").replace("Tuple", "It")
     return Problem(where, f"{seen!r} is not allowed", f"{fix}.", line)
 
 

@@ -24,6 +24,7 @@ from babeltune.study.plan import Step
 
 RECORD = "record.json"
 _PARTIAL = ".partial"
+_NEW = ".new"
 
 
 class Store:
@@ -37,7 +38,9 @@ class Store:
         """Keys of the steps whose folder is published. One listing a room, however many steps."""
         there = {room: self._published(room) for room in {step.room for step in steps}}
         return frozenset(
-            step.key for step in steps if (step.folder in there[step.room] if step.hashed_name else self._current(step))
+            step.key
+            for step in steps
+            if (step.folder in there[step.room] if step.hashed_name else self._holds(self.path(step), step))
         )
 
     def _published(self, room: str) -> frozenset[str]:
@@ -46,11 +49,13 @@ class Store:
                 return frozenset(entry.name for entry in entries if not entry.name.endswith(_PARTIAL))
         except FileNotFoundError:
             return frozenset()
+        except OSError as error:
+            raise StoreError(f"{self.root / room}: cannot be read ({error.strerror}). Check --runs.") from error
 
-    def _current(self, step: Step) -> bool:
-        """Whether the folder of a step without a hash in its name holds this very step."""
+    def _holds(self, folder: Path, step: Step) -> bool:
+        """Whether a folder holds the record of this very step."""
         try:
-            return bool(self._record(self.path(step))["fingerprint"] == step.fingerprint)
+            return bool(self._record(folder)["fingerprint"] == step.fingerprint)
         except (OSError, StoreError):
             return False
 
@@ -67,6 +72,8 @@ class Store:
         """The partial folder of a step, made if missing."""
         folder = self.partial(step)
         try:
+            if not step.hashed_name and folder.exists() and not self.recorded(step):
+                shutil.rmtree(folder)  # what is there may be of another recipe
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(
@@ -75,8 +82,8 @@ class Store:
         return folder
 
     def recorded(self, step: Step) -> bool:
-        """Whether the partial folder holds its record, so that only the rename is missing."""
-        return (self.partial(step) / RECORD).is_file()
+        """Whether the partial folder holds the record of this very step, so that only the rename is missing."""
+        return self._holds(self.partial(step), step)
 
     def record(self, step: Step, facts: Mapping[str, Any], *, but: str = RECORD) -> None:
         """Write the record, last of all files.
@@ -84,7 +91,8 @@ class Store:
         ``facts``: what to know of the step besides its recipe. ``but``: a file that is removed before publishing.
         """
         folder = self.partial(step)
-        files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in (but, RECORD))
+        aside = (but, RECORD, RECORD + _NEW)
+        files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in aside)
         content = {
             "kind": step.kind,
             "name": step.name,
@@ -102,6 +110,8 @@ class Store:
         """Rename the partial folder to its final name. Only a step without a hash in its name may replace another."""
         folder, path = self.partial(step), self.path(step)
         if path.exists():
+            if step.hashed_name:
+                raise StoreError(f"{path}: is there already. Move it away and run again.")
             # Nothing is lost by a crash here: the partial folder is whole, and `recorded` finds it.
             shutil.rmtree(path)
         folder.rename(path)
@@ -125,11 +135,16 @@ class Store:
 
     def _record(self, path: Path) -> dict[str, Any]:
         try:
-            return dict(json.loads((path / RECORD).read_text(encoding="utf-8")))
+            record = json.loads((path / RECORD).read_text(encoding="utf-8"))
+            if not isinstance(record, dict) or not {"fingerprint", "facts"} <= record.keys():
+                raise ValueError("it is no record")
+            return record
         except FileNotFoundError as error:
             raise StoreError(f"{path}: has no {RECORD}. Delete the folder; its step runs again.") from error
         except ValueError as error:
-            raise StoreError(f"{path / RECORD}: not JSON ({error}). Delete the folder; its step runs again.") from error
+            raise StoreError(
+                f"{path / RECORD}: cannot be read ({error}). Delete the folder; its step runs again."
+            ) from error
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -162,7 +177,7 @@ class Store:
 
 def write_atomically(path: Path, text: str) -> None:
     """Write a file so that a crash leaves the old one, or none, but never half of the new one."""
-    temporary = path.with_name(path.name + ".new")
+    temporary = path.with_name(path.name + _NEW)
     try:
         with temporary.open("w", encoding="utf-8") as file:
             file.write(text)

@@ -41,7 +41,9 @@ class Dialogue:
             try:
                 row = json.loads(line)
                 if row["split"] == self.split:
-                    items.append(Item(str(row["id"]), language, str(row["prompt"])))
+                    if not isinstance(row["prompt"], str) or not row["prompt"].strip():
+                        raise ValueError("the prompt is empty or no text")
+                    items.append(Item(str(row["id"]), language, row["prompt"]))
             except (ValueError, KeyError, TypeError) as error:
                 fix = 'A row is {"id": "…", "split": "…", "prompt": "…"}.'
                 problems.append(Problem(f"{path.name}:{number}", f"not an item ({error!r})", fix))

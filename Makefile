@@ -1,0 +1,36 @@
+# make demo   the paper in miniature, on this machine's CPU: about ten minutes after installation
+# make test   lint, types and the tests that need no real model
+.PHONY: demo test test-slow bench clean
+
+PYTHON ?= python3.11
+RUNS ?= runs
+# The CPU build of torch, which needs nothing but itself. For a GPU: TORCH_INDEX= and then `.venv/bin/pip install torch==2.13.0`.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+VENV = .venv
+BIN = $(VENV)/bin
+READY = $(VENV)/.ready
+
+demo: $(READY)
+	$(BIN)/babeltune run studies/pocket.yaml --runs $(RUNS)
+
+test: $(READY)
+	$(BIN)/ruff check src tests bench
+	$(BIN)/ruff format --check src tests bench
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+test-slow: $(READY)
+	$(BIN)/pytest -m slow
+
+bench: $(READY)
+	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(READY): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $$(command -v $(PYTHON) || command -v python3) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --retries 0 $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) $$(grep '^torch==' requirements.lock)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $(READY)

@@ -1,0 +1,278 @@
+"""The verdict on simulated curves, and that its sentence never claims more than the intervals."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from babeltune.measure import plateau
+from babeltune.measure.intervals import Interval, Values, difference
+from babeltune.measure.plateau import Verdict, verdict
+
+MEMBERS = {
+    "mono": ("en",),
+    "multi-2": ("en", "es"),
+    "multi-3": ("en", "es", "ru"),
+    "multi-4": ("en", "es", "ru", "de"),
+    "multi-5": ("en", "es", "ru", "de", "zh"),
+    "multi-6": ("en", "es", "ru", "de", "zh", "fr"),
+}
+UNSEEN = ("it", "pt", "vi")
+START = r"Tiny answers {} of 3 unseen languages in kind after English-only tuning, {} after adding one language; "
+RANGE = r"[+-]\d\.\d\d, 95 % [+-]\d\.\d\d to [+-]\d\.\d\d"
+Scores = dict[str, dict[str, Values]]
+
+
+def simulated(curve: Mapping[str, float], *, n: int = 80, codes: Sequence[str] = UNSEEN) -> Scores:
+    """Mix -> language -> item -> agreement, drawn with the share that the curve gives, on the same items where it can."""
+    rng = np.random.default_rng(11)
+    luck = {code: rng.random(n) for code in codes}
+    return {
+        mix: {code: {f"p{at:03}": [float(u < share)] for at, u in enumerate(luck[code])} for code in codes}
+        for mix, share in curve.items()
+    }
+
+
+def judged(curve: Mapping[str, float], members: Mapping[str, Sequence[str]] | None = None, **how: object) -> Verdict:
+    chosen = members or {mix: MEMBERS[mix] for mix in curve if mix != "base"}
+    return verdict("Tiny", simulated(curve, **how), chosen, margin=0.1, in_kind=0.8)  # type: ignore[arg-type]
+
+
+def tail(found: Verdict) -> str:
+    """What the sentence says after the counts."""
+    return found.sentence.partition("; ")[2]
+
+
+def test_a_step_at_two_shows_two_necessary_and_sufficient() -> None:
+    found = judged({"mono": 0.3, "multi-2": 0.93, "multi-3": 0.93})
+    assert (found.necessary, found.sufficient) == ("shown", 2)
+    assert found.in_kind == {"mono": (), "multi-2": UNSEEN, "multi-3": UNSEEN}
+    assert found.sentence == (
+        START.format(0, 3) + "two languages are necessary and sufficient, three add nothing measurable."
+    )
+
+
+def test_several_further_mixes_are_named_as_a_span() -> None:
+    curve = dict.fromkeys(MEMBERS, 0.93) | {"mono": 0.3}
+    assert tail(judged(curve)) == "two languages are necessary and sufficient, three to six add nothing measurable."
+
+
+def test_a_flat_high_curve_refutes_that_a_second_language_is_necessary() -> None:
+    found = judged({"mono": 0.93, "multi-2": 0.93, "multi-3": 0.93})
+    assert (found.necessary, found.sufficient) == ("refuted", 1)
+    assert found.sentence == START.format(3, 3) + "a second language adds less than 0.1, so one does as well."
+
+
+def test_a_flat_low_curve_does_not_say_that_one_language_is_enough_to_answer() -> None:
+    found = judged({"mono": 0.1, "multi-2": 0.1, "multi-3": 0.1})
+    assert (found.necessary, found.sufficient) == ("refuted", 1)
+    assert found.sentence == START.format(0, 0) + "a second language adds less than 0.1, so one does as well."
+
+
+def test_too_few_items_show_nothing_even_where_the_mixes_answer_alike() -> None:
+    # Wilson's bound for 0 of 24 is 0.138, above the margin: 24 prompts cannot rule out a gain of 0.1.
+    found = judged({"mono": 0.93, "multi-2": 0.93, "multi-3": 0.93}, n=24)
+    assert (found.necessary, found.sufficient) == ("not shown", None)
+    assert tail(found) == (
+        "that a second language is necessary is not shown (+0.00, 95 % -0.14 to +0.14); "
+        "that two are sufficient is not shown: three may add 0.1 or more (+0.00, 95 % -0.14 to +0.14)."
+    )
+
+
+def test_a_noisy_gain_is_not_shown() -> None:
+    # Of twelve prompts four are won, three lost: 1/12 better, and nobody knows.
+    ones = {"mono": (0, 0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0), "multi-2": (1, 1, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0)}
+    scores = {mix: {"it": {str(at): [float(one)] for at, one in enumerate(row)}} for mix, row in ones.items()}
+    found = verdict("Tiny", scores, {mix: MEMBERS[mix] for mix in ones}, margin=0.1, in_kind=0.8)
+    gain = found.contrasts[0].interval
+    assert gain.low <= 0 < 0.1 <= gain.high
+    assert (found.necessary, found.sufficient) == ("not shown", None)
+    assert re.fullmatch(rf"that a second language is necessary is not shown \({RANGE}\)\.", tail(found))
+
+
+def test_a_slow_rise_says_that_the_third_language_still_adds() -> None:
+    found = judged({"mono": 0.2, "multi-2": 0.5, "multi-3": 0.8})
+    assert (found.necessary, found.sufficient) == ("shown", None)
+    assert re.fullmatch(
+        rf"a second language is necessary \({RANGE}\), and three still add to two \({RANGE}\)\.", tail(found)
+    )
+
+
+def test_a_rise_that_ends_at_three_says_that_three_are_sufficient() -> None:
+    found = judged({"mono": 0.2, "multi-2": 0.5, "multi-3": 0.9, "multi-4": 0.9})
+    assert (found.necessary, found.sufficient) == ("shown", 3)
+    assert re.fullmatch(
+        rf"a second language is necessary \({RANGE}\), three are sufficient \(four minus three: {RANGE}\)\.",
+        tail(found),
+    )
+
+
+def test_a_step_at_three_does_not_say_that_one_is_enough() -> None:
+    found = judged({"mono": 0.3, "multi-2": 0.3, "multi-3": 0.9})
+    assert (found.necessary, found.sufficient) == ("refuted", None)
+    assert re.fullmatch(rf"a second language adds less than 0\.1, but three add to one \({RANGE}\)\.", tail(found))
+
+
+def test_a_gain_below_the_margin_is_told_as_one() -> None:
+    found = judged({"mono": 0.5, "multi-2": 0.54}, n=300)
+    assert (found.necessary, found.sufficient) == ("shown", 1)
+    assert re.fullmatch(
+        rf"a second language adds measurably \({RANGE}\), but less than 0\.1, so one does as well\.", tail(found)
+    )
+
+
+def test_a_further_gain_below_the_margin_is_not_told_as_nothing_measurable() -> None:
+    found = judged({"mono": 0.3, "multi-2": 0.9, "multi-3": 0.94}, n=300)
+    assert found.contrasts[-1].interval.low > 0
+    assert tail(found) == "two languages are necessary and sufficient, three add less than 0.1."
+
+
+def test_two_mixes_only() -> None:
+    found = judged({"base": 0.6, "mono": 0.3, "multi-2": 0.9})
+    assert re.fullmatch(rf"a second language is necessary \({RANGE}\)\.", tail(found))
+    assert set(found.averages) == {"base", "mono", "multi-2"}
+    assert found.languages == {"mono": 1, "multi-2": 2}
+
+
+def test_mixes_of_as_many_languages_must_all_agree() -> None:
+    members = {"mono": ("en",), "with-es": ("en", "es"), "with-ru": ("en", "ru"), "multi-3": ("en", "es", "ru")}
+    good = judged({"mono": 0.3, "with-es": 0.9, "with-ru": 0.9, "multi-3": 0.9}, members)
+    assert (good.necessary, good.sufficient) == ("shown", 2)
+    assert tail(good) == "two languages are necessary and sufficient, three add nothing measurable."
+    mixed = judged({"mono": 0.3, "with-es": 0.9, "with-ru": 0.3, "multi-3": 0.9}, members)
+    assert (mixed.necessary, mixed.sufficient) == ("not shown", None)
+
+
+def test_the_widest_mixes_are_not_sufficient_for_want_of_wider_ones() -> None:
+    members = {"mono": ("en",), "with-es": ("en", "es"), "with-ru": ("en", "ru")}
+    found = judged({"mono": 0.3, "with-es": 0.9, "with-ru": 0.9}, members)
+    assert (found.necessary, found.sufficient) == ("shown", None)
+    assert {(one.first, one.second) for one in found.contrasts} == {("with-es", "mono"), ("with-ru", "mono")}
+
+
+def test_what_was_not_tried_is_not_claimed() -> None:
+    members = {"mono": ("es",), "wide": ("es", "en", "ru"), "wider": ("es", "en", "ru", "de")}
+    found = judged({"mono": 0.3, "wide": 0.9, "wider": 0.9}, members)
+    # Two languages were never tried, and the one language was Spanish.
+    assert found.sentence == (
+        "Tiny answers 0 of 3 unseen languages in kind after Spanish-only tuning, 3 after adding two languages; "
+        "more than one language is necessary and three are sufficient, four add nothing measurable."
+    )
+
+
+def test_a_start_at_two_languages_and_no_common_ones() -> None:
+    members = {"pair": ("en", "es"), "three": ("ru", "de", "zh")}
+    found = judged({"pair": 0.3, "three": 0.9}, members, codes=("it",))
+    assert re.fullmatch(
+        r"Tiny answers 0 of 1 unseen language in kind after tuning on two languages, 1 after tuning on three languages; "
+        rf"more than two languages are necessary \({RANGE}\)\.",
+        found.sentence,
+    )
+    flat = judged({"pair": 0.9, "three": 0.9}, members)
+    assert tail(flat) == "three languages add less than 0.1, so two do as well."
+
+
+def test_more_than_twelve_languages_are_written_in_figures() -> None:
+    codes = ("en", "de", "fr", "sv", "zh", "es", "ru", "ko", "fi", "hu", "no", "bg", "sl")
+    found = judged({"mono": 0.3, "all": 0.9}, {"mono": ("en",), "all": codes})
+    assert "adding twelve languages" in found.sentence
+    far = judged({"mono": 0.3, "all": 0.9, "more": 0.9}, {"mono": ("en",), "all": codes, "more": (*codes, "el")})
+    assert "13 are sufficient, 14 add nothing measurable" in far.sentence
+
+
+def test_seen_languages_take_no_part_but_english_is_compared_apart() -> None:
+    curve = {"mono": 0.3, "multi-2": 0.9, "multi-3": 0.9}
+    scores = simulated(curve, codes=("en", "es", *UNSEEN))
+    # Spanish and English change the other way round: no contrast may see it.
+    for mix, share in (("mono", 1.0), ("multi-2", 0.0), ("multi-3", 0.25)):
+        for code in ("en", "es"):
+            scores[mix][code] = {f"p{at:03}": [float(at < 80 * share)] for at in range(80)}
+    found = verdict("Tiny", scores, {mix: MEMBERS[mix] for mix in curve}, margin=0.1, in_kind=0.8)
+    assert found.unseen == UNSEEN
+    assert (found.necessary, found.sufficient) == ("shown", 2)
+    assert found.english is not None
+    assert (found.english.first, found.english.second) == ("multi-3", "mono")
+    assert found.english.interval.value == pytest.approx(-0.75)
+    assert judged(curve).english is None
+
+
+def test_contrasts_are_paired_differences_of_every_two_mixes() -> None:
+    curve = {"mono": 0.3, "multi-2": 0.7, "multi-3": 0.9}
+    scores, found = simulated(curve), judged(curve)
+    assert {(one.first, one.second): one.interval for one in found.contrasts} == {
+        (first, second): difference(scores[first], scores[second])
+        for first, second in (("multi-2", "mono"), ("multi-3", "mono"), ("multi-3", "multi-2"))
+    }
+
+
+def test_exactly_the_threshold_counts_as_in_kind() -> None:
+    scores = {mix: {"it": {str(at): [float(at < 8)] for at in range(10)}} for mix in ("mono", "multi-2")}
+    found = verdict("Tiny", scores, {mix: MEMBERS[mix] for mix in scores}, margin=0.1, in_kind=0.8)
+    assert found.in_kind["mono"] == ("it",)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"mono": ("en",)},
+        {"mono": ("en",), "other": ("es",)},
+        {"mono": ("en",), "multi-4": ("en", *UNSEEN)},
+    ],
+)
+def test_no_contrast_no_verdict(members: dict[str, tuple[str, ...]]) -> None:
+    with pytest.raises(ValueError, match="a verdict needs"):
+        judged(dict.fromkeys(members, 0.5), members)
+
+
+@st.composite
+def intervals(draw: st.DrawFn) -> Interval:
+    low, value, high = sorted(draw(st.lists(st.integers(-30, 30), min_size=3, max_size=3)))
+    return Interval(value / 100, low / 100, high / 100, 24)
+
+
+NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4}
+AN_INTERVAL = Interval(0.5, 0.4, 0.6, 24)
+
+
+@given(st.integers(2, 4), st.lists(intervals(), min_size=6, max_size=6))
+def test_whatever_the_intervals_the_sentence_claims_no_more(count: int, drawn: list[Interval]) -> None:
+    left = iter(drawn)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plateau, "average", lambda groups: AN_INTERVAL)
+        patch.setattr(plateau, "difference", lambda first, second: next(left))
+        found = judged(dict.fromkeys(list(MEMBERS)[:count], 0.5), n=1)
+    gains = {(found.languages[one.first], found.languages[one.second]): one.interval for one in found.contrasts}
+    assert len(gains) == count * (count - 1) // 2
+    over = {base: [gain for (_, second), gain in gains.items() if second == base] for base in range(1, count)}
+    text = tail(found)
+
+    assert found.necessary == ("shown" if gains[2, 1].low > 0 else "refuted" if gains[2, 1].high < 0.1 else "not shown")
+    enough = [base for base, further in over.items() if all(gain.high < 0.1 for gain in further)]
+    assert found.sufficient == (enough[0] if enough else None)
+
+    if re.search(r"^a second language is necessary|are necessary and", text) or "adds measurably" in text:
+        assert gains[2, 1].low > 0
+    if "a second language adds" in text:
+        assert gains[2, 1].high < 0.1
+    if "is necessary is not shown" in text:
+        assert gains[2, 1].low <= 0
+        assert gains[2, 1].high >= 0.1
+    if "one does as well" in text:
+        assert 1 in enough
+    if claimed := re.search(r"(\w+) are sufficient \(|(two) languages are necessary and sufficient", text):
+        assert NUMBERS[claimed[1] or claimed[2]] in enough
+    if "nothing measurable" in text:
+        assert all(gain.high < 0.1 and gain.low <= 0 for gain in over[2])
+    if "add less than" in text:
+        assert all(gain.high < 0.1 for gain in over[2])
+    if claimed := re.search(r"(\w+) (?:still )?add to (\w+)", text):
+        assert gains[NUMBERS[claimed[1]], NUMBERS[claimed[2]]].low > 0
+    if claimed := re.search(r"that (\w+) (?:is|are) sufficient is not shown: (\w+) may add 0.1 or more", text):
+        assert gains[NUMBERS[claimed[2]], NUMBERS[claimed[1]]].high >= 0.1
+    assert text.endswith(".")
+    assert text.count("(") == text.count(")")

@@ -1,0 +1,45 @@
+"""Rendering: which files, the same bytes each time, names for several models."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from pathlib import Path
+
+from babeltune.report.render import render
+from babeltune.report.results import COLUMNS, Results
+
+
+def rendered(results: Results, folder: Path) -> dict[str, bytes]:
+    folder.mkdir()
+    render(results, folder)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_two_renderings_are_the_same_to_the_byte(results: Results, tmp_path: Path) -> None:
+    once, again = rendered(results, tmp_path / "once"), rendered(results, tmp_path / "again")
+    assert set(once) == {"results.csv", "figure-1.svg", "figure-1.png", "tables.md", "index.html"}
+    assert once == again
+
+
+def test_the_csv_has_its_columns_in_order_and_a_row_a_cell_and_metric(results: Results, tmp_path: Path) -> None:
+    lines = rendered(results, tmp_path / "report")["results.csv"].decode().splitlines()
+    assert tuple(lines[0].split(",")) == COLUMNS
+    read = list(csv.DictReader(lines))
+    assert len(read) == 18
+    keys = {tuple(row[name] for name in ("model", "mix", "task", "language", "prompting", "metric")) for row in read}
+    assert len(keys) == 18
+
+
+def test_a_second_model_has_a_figure_and_a_table_of_its_own(results: Results, tmp_path: Path) -> None:
+    second = tuple({**row, "model": "other"} for row in results.rows)
+    files = rendered(dataclasses.replace(results, rows=results.rows + second), tmp_path / "report")
+    assert {"figure-1.svg", "figure-1-other.svg", "figure-1-other.png"} <= set(files)
+    assert files["tables.md"].decode().count("| language |") == 2
+    assert files["index.html"].count(b"data:image/svg+xml;base64,") == 2
+
+
+def test_a_response_with_half_a_character_does_not_stop_the_report(results: Results, tmp_path: Path) -> None:
+    broken = ({**results.items[0], "response": "half \ud83d"}, *results.items[1:])
+    files = rendered(dataclasses.replace(results, items=broken), tmp_path / "report")
+    assert rb"half \ud83d" in files["index.html"]

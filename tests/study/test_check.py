@@ -1,0 +1,331 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from babeltune.data import label as label_module
+from babeltune.data.sources import POCKET
+from babeltune.errors import Problem, StudyError
+from babeltune.records import STOP
+from babeltune.study.check import Opened, dialogue, open_study
+from babeltune.study.store import Store
+from doubles import study_file
+
+HUMAN_ROWS = (POCKET / "chats" / "en.jsonl").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """What the check looks at of a model folder; nothing here loads it."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    return folder
+
+
+def chats_file(folder: Path, *rows: str, count: int = 5) -> Path:
+    """Bundled English chats, then more rows."""
+    path = folder / "mine.jsonl"
+    path.write_text("\n".join([*HUMAN_ROWS[:count], *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def prompts_folder(folder: Path, **rows: str) -> Path:
+    path = folder / "prompts"
+    path.mkdir(exist_ok=True)
+    for code, text in rows.items():
+        (path / f"{code}.jsonl").write_text(text, encoding="utf-8")
+    return path
+
+
+def opened(folder: Path, model: Path | str, **changes: Any) -> Opened:
+    return open_study(study_file(folder, model, **changes), folder / "runs")
+
+
+def problems(folder: Path, model: Path | str, *, skip_bad_rows: bool = False, **changes: Any) -> list[Problem]:
+    path = study_file(folder, model, **changes)
+    with pytest.raises(StudyError) as caught:
+        open_study(path, folder / "runs", skip_bad_rows=skip_bad_rows)
+    assert caught.value.subject == str(path)
+    return list(caught.value.problems)
+
+
+def only(found: list[Problem]) -> Problem:
+    (problem,) = found
+    return problem
+
+
+def dialogue_task(**changes: object) -> dict[str, object]:
+    return {"dialogue": {"split": "dev", "languages": ["en", "es", "de"], **changes}}
+
+
+def test_a_good_study_opens_with_its_plan_and_writes_nothing(tmp_path: Path, model: Path) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    found = opened(tmp_path, model)
+    assert found.store.root == tmp_path / "runs" / "tiny"
+    assert found.located[str(model)].folder == model
+    assert len(found.plan.of("generate")) == 3 * 3  # base and two mixes, three languages
+    for step in found.plan.of("generate"):
+        assert step.cell is not None
+        assert step.work == (POCKET / "dialogue" / f"{step.cell.language}.jsonl").read_text().count('"dev"')
+    assert sorted(tmp_path.rglob("*")) == sorted([*before, tmp_path / "tiny.yaml"])
+
+
+def test_five_mistakes_are_all_told_with_field_line_and_remedy(tmp_path: Path, model: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(
+        "study: bad\n"
+        "models: [./no-such-folder]\n"
+        "chats: pocket\n"
+        "mixes:\n"
+        "  mono: {en: 9999}\n"
+        "  multi-2: {en: 8, xq: 4}\n"
+        "tasks: {dialogue: {languages: [en]}}\n"
+        "recipe:\n"
+        "  rank: -4\n"
+        "sampler: {max_tokens: 8}\n"
+    )
+    with pytest.raises(StudyError) as caught:
+        open_study(path, tmp_path / "runs")
+    assert caught.value.exit_code == 2
+    assert [(one.line, one.where) for one in caught.value.problems] == [
+        (2, "models[0]"),
+        (5, "mixes.mono.en"),
+        (6, "mixes.multi-2.xq"),
+        (9, "recipe.rank"),
+        (10, "sampler"),
+    ]
+    head, *lines = str(caught.value).splitlines()
+    assert head == f"{path}: 5 problems"
+    for line, said in zip(
+        lines,
+        [
+            "there is no model './no-such-folder'. Give 'smollm2-135m', a folder, or a hub id such as 'org/name'.",
+            "9999 chats asked, 2",  # of the more than 240 bundled; the exact number is tested below on a file of our own
+            "unknown language 'xq'. Known languages: en, de,",
+            "-4 is not allowed. It should be greater than or equal to 1.",
+            "unknown field. Did you mean 'sampling'?",
+        ],
+        strict=True,
+    ):
+        assert said in line
+
+
+def test_a_model_left_out_is_told_with_the_other_problems(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text("study: bad\nchats: pocket\nmixes: {mono: {en: 9999}}\ntasks: {dialogue: {languages: [en]}}\n")
+    with pytest.raises(StudyError) as caught:
+        open_study(path, tmp_path / "runs")
+    assert [one.where for one in caught.value.problems] == ["models", "mixes.mono.en"]
+
+
+def test_a_mix_larger_than_the_usable_chats_is_told_how_many_there_are(tmp_path: Path, model: Path) -> None:
+    # Five good English chats; one without a letter, which no identifier can name.
+    dumb = json.dumps({"text": "### Human: 1 + 1?### Assistant: 2"})
+    chats = chats_file(tmp_path, dumb)
+    found = problems(tmp_path, model, chats=str(chats), mixes={"a": {"en": 5}, "b": {"en": 6}, "c": {"en": 5, "es": 1}})
+    assert [(one.where, one.what.split(" in ")[0]) for one in found] == [
+        ("mixes.b.en", "6 chats asked, 5 usable"),
+        ("mixes.c.es", "1 chats asked, 0 usable"),
+    ]
+    assert [one.fix for one in found] == [
+        "Ask for at most 5, lower label.threshold, or add chats.",
+        "Add chats in it or take it out.",
+    ]
+
+
+def test_broken_chats_are_listed_together_with_all_else(tmp_path: Path, model: Path) -> None:
+    chats = chats_file(tmp_path, "{broken", '{"text": "no marker"}')
+    found = problems(tmp_path, model, chats=str(chats), recipe={"rank": -1}, zzz=1)
+    assert [one.where for one in found] == [
+        "mine.jsonl:6", "mine.jsonl:7", "to go on without them", "recipe.rank", "zzz",
+    ]  # fmt: skip
+
+
+def test_broken_rows_may_be_skipped_and_the_others_are_counted(tmp_path: Path, model: Path) -> None:
+    chats = chats_file(tmp_path, "{broken")
+    path = study_file(tmp_path, model, chats=str(chats), mixes={"mono": {"en": 5}})
+    found = open_study(path, tmp_path / "runs", skip_bad_rows=True)
+    assert found.skip_bad_rows
+    problem = only(problems(tmp_path, model, chats=str(chats), mixes={"mono": {"en": 6}}, skip_bad_rows=True))
+    assert problem.what.startswith("6 chats asked, 5 usable")
+
+
+@pytest.mark.parametrize("chats", ["nowhere.jsonl", "."])
+def test_chats_that_are_no_file_are_named(tmp_path: Path, model: Path, chats: str) -> None:
+    problem = only(problems(tmp_path, model, chats=chats))
+    assert problem == Problem("chats", f"there is no file '{chats}'", "Give 'pocket' or the path of a JSONL file.", 3)
+
+
+def test_an_identifier_that_is_no_file_is_named(tmp_path: Path, model: Path) -> None:
+    problem = only(problems(tmp_path, model, label={"identifier": "nowhere.bin"}))
+    assert (problem.where, problem.what) == ("label.identifier", "there is no file 'nowhere.bin'")
+
+
+def test_an_identifier_that_is_no_fasttext_model_is_listed_with_all_else(tmp_path: Path, model: Path) -> None:
+    odd = tmp_path / "odd.bin"
+    odd.write_bytes(b"not a model")
+    found = problems(tmp_path, model, label={"identifier": str(odd)}, zzz=1)
+    assert [one.where for one in found] == ["label.identifier", "zzz"]
+    assert "not a fastText model" in found[0].what
+
+
+def test_a_model_folder_without_config_is_named(tmp_path: Path) -> None:
+    problem = only(problems(tmp_path, tmp_path))
+    assert (problem.where, problem.line) == ("models[0]", 2)
+    assert problem.what == f"the folder {tmp_path} holds no config.json"
+
+
+def test_a_hub_model_that_is_not_in_the_cache_is_named_offline(tmp_path: Path) -> None:
+    problem = only(problems(tmp_path, "no-such-org-here/no-such-model"))
+    assert problem.what == "the hub model 'no-such-org-here/no-such-model' is not in the local cache"
+    assert problem.fix == "Run once with --download."
+
+
+def test_two_models_of_one_name_are_told(tmp_path: Path, model: Path) -> None:
+    other = tmp_path / "elsewhere" / "model"
+    found = problems(tmp_path, model, models=[str(model), str(other), str(model)])
+    assert [(one.where, one.fix) for one in found] == [
+        ("models[1]", "Keep one of them."),
+        ("models[2]", "Keep one of them."),
+    ]
+
+
+def test_names_that_read_the_same_when_joined_are_told(tmp_path: Path, model: Path) -> None:
+    # "model" with the mix "b-c" and "model-b" with the mix "c" would both tune "model-b-c-t0".
+    other = tmp_path / "model-b"
+    other.mkdir()
+    (other / "config.json").write_text("{}")
+    mixes = {"b-c": {"en": 4}, "c": {"en": 5}}
+    problem = only(problems(tmp_path, model, models=[str(model), str(other)], mixes=mixes))
+    assert problem.where == "mixes.c"
+    assert "'model-b-c'" in problem.what
+    plan = opened(tmp_path, model, models=[str(model), str(other)], mixes={"b-c": {"en": 4}, "d": {"en": 5}}).plan
+    assert len(plan.by_key) == len(plan.steps)
+
+
+def test_a_language_without_prompts_is_named_with_the_file(tmp_path: Path, model: Path) -> None:
+    problem = only(problems(tmp_path, model, tasks=dialogue_task(languages=["en", "ca"])))
+    assert problem.where.endswith("ca.jsonl")
+    assert (problem.what, problem.line) == ("there is no such file", 5)
+
+
+def test_a_split_without_rows_is_told_for_every_language(tmp_path: Path, model: Path) -> None:
+    found = problems(tmp_path, model, tasks=dialogue_task(split="valid"))
+    assert [one.what for one in found] == ["no row of the split 'valid'"] * 3
+
+
+def test_a_language_that_stands_twice_is_told(tmp_path: Path, model: Path) -> None:
+    problem = only(problems(tmp_path, model, tasks=dialogue_task(languages=["en", "es", "en"])))
+    assert (problem.where, problem.what) == ("tasks.dialogue.languages[2]", "'en' stands twice")
+
+
+def test_one_mistyped_language_hides_nothing_about_the_others(tmp_path: Path, model: Path) -> None:
+    found = problems(tmp_path, model, tasks=dialogue_task(languages=["xq", "ca"]))
+    assert [one.what.split(" '")[0] for one in found] == ["unknown language", "there is no such file"]
+
+
+def test_broken_prompts_are_named_by_file_and_line(tmp_path: Path, model: Path) -> None:
+    prompts = prompts_folder(tmp_path, en='{"id": "1", "split": "dev", "prompt": "Hi?"}\n{"id": "2"}\n')
+    task = dialogue_task(prompts=str(prompts), languages=["en"])
+    assert only(problems(tmp_path, model, tasks=task)).where == "en.jsonl:2"
+
+
+@pytest.mark.parametrize("study", ["../../escape", "a\0b", "/tmp", ".."])
+def test_a_name_that_leads_elsewhere_is_refused_and_nothing_is_read_there(
+    tmp_path: Path, model: Path, study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def looked(*args: object) -> None:
+        pytest.fail("looked for an earlier run outside of the runs folder")
+
+    monkeypatch.setattr(Store, "done", looked)
+    assert only(problems(tmp_path, model, study=study)).where == "study"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("models", 3),
+        ("models", [3, None, ["x"]]),
+        ("chats", ["a"]),
+        ("chats", ""),
+        ("mixes", ["mono"]),
+        ("mixes", {"mono": 3}),
+        ("mixes", {"mono": {"en": "many"}}),
+        ("mixes", {"mono": {"en": [1]}}),
+        ("tasks", 3),
+        ("tasks", {"dialogue": 3}),
+        ("tasks", {"dialogue": {"languages": "en"}}),
+        ("tasks", {"dialogue": {"languages": [3, None]}}),
+        ("tasks", {"dialogue": {"languages": ["en"], "prompts": 3}}),
+        ("label", 3),
+        ("label", {"threshold": "high", "identifier": 3}),
+        ("recipe", [1]),
+        ("execution", None),
+        ("study", None),
+    ],
+)
+def test_a_field_of_the_wrong_shape_is_a_problem_of_that_field(
+    tmp_path: Path, model: Path, field: str, value: object
+) -> None:
+    right = {"chats": str(chats_file(tmp_path)), "mixes": {"mono": {"en": 5}}}
+    found = problems(tmp_path, model, **{**right, field: value})
+    assert {one.where.split(".")[0].split("[")[0] for one in found} == {field}
+
+
+def test_the_chats_of_an_earlier_run_are_not_labelled_again(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = opened(tmp_path, model)
+    (step,) = first.plan.of("label")
+    first.store.begin(step)
+    first.store.record(step, {"counts": {"en": 12, "es": 3}})
+    first.store.publish(step)
+
+    def labelled(*args: object) -> None:
+        pytest.fail("labelled again")
+
+    monkeypatch.setattr(label_module, "label", labelled)
+    # What the record says is believed: 4 Spanish chats are asked for.
+    assert only(problems(tmp_path, model)).what.startswith("4 chats asked, 3 usable")
+
+
+def test_the_same_bytes_elsewhere_are_the_same_study(tmp_path: Path, model: Path) -> None:
+    rows = '{"id": "1", "split": "dev", "prompt": "Hi?"}\n'
+    plans = []
+    for place in ("one", "two"):
+        folder = tmp_path / place
+        folder.mkdir()
+        task = dialogue_task(prompts=str(prompts_folder(folder, en=rows)), languages=["en"])
+        chats = str(chats_file(folder))
+        plans.append(opened(folder, model, chats=chats, tasks=task, mixes={"mono": {"en": 5}}).plan)
+    assert [step.fingerprint for step in plans[0].steps] == [step.fingerprint for step in plans[1].steps]
+
+
+def test_an_edited_chat_or_prompt_redoes_what_reads_it(tmp_path: Path, model: Path) -> None:
+    rows = '{"id": "1", "split": "dev", "prompt": "Hi?"}\n'
+    spare = '{"id": "2", "split": "test", "prompt": "Another split."}\n'
+
+    def kinds(prompts: str, count: int) -> dict[str, str]:
+        task = dialogue_task(prompts=str(prompts_folder(tmp_path, en=prompts)), languages=["en"])
+        chats = str(chats_file(tmp_path, count=count))
+        plan = opened(tmp_path, model, chats=chats, tasks=task, mixes={"mono": {"en": 5}}).plan
+        return {step.kind: step.fingerprint for step in plan.steps}
+
+    def moved(after: dict[str, str]) -> set[str]:
+        return {kind for kind, print_ in kinds(rows, 5).items() if after[kind] != print_}
+
+    assert moved(kinds(rows + spare, 5)) == set()
+    assert moved(kinds(rows.replace("Hi", "Hello"), 5)) == {"proof", "generate", "score", "summary", "report"}
+    assert moved(kinds(rows, 6)) == {"label", "mix", "proof", "tune", "generate", "score", "summary", "report"}
+
+
+def test_the_task_is_set_as_the_study_says(tmp_path: Path, model: Path) -> None:
+    task = dialogue(opened(tmp_path, model, sampling={"max_tokens": 7, "top_p": 0.5, "temperature": 0}).plan.study)
+    (first, *_) = task.items("es", "xx:xx")
+    sampling = task.request(first).sampling
+    assert (sampling.max_tokens, sampling.top_p, sampling.temperature, sampling.stop) == (7, 0.5, 0, STOP)
+    assert task.split == "dev"

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from babeltune.errors import LockedError
+from babeltune.study import local
+from babeltune.study.check import Opened, open_study
+from babeltune.study.plan import Step
+from babeltune.study.run import JOURNAL, Session
+from babeltune.study.store import Store
+from doubles import study_file
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Opened:
+    """Two models that nothing here loads, two mixes, two tuning seeds, one language."""
+    folders = [tmp_path / name for name in ("model", "other")]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+    study = study_file(
+        tmp_path,
+        folders[0],
+        models=[str(folder) for folder in folders],
+        tuning_seeds=[0, 1],
+        tasks={"dialogue": {"languages": ["en"]}},
+    )
+    return open_study(study, tmp_path / "runs")
+
+
+def record(store: Store, step: Step) -> None:
+    (store.begin(step) / "out.txt").write_text(step.name)
+    store.record(step, {})
+
+
+def publish(store: Store, step: Step) -> None:
+    record(store, step)
+    store.publish(step)
+
+
+@pytest.fixture
+def groups(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Step, ...]]:
+    """What the executor hands to ``run_steps``, each step published at once."""
+    seen: list[tuple[Step, ...]] = []
+
+    def run_steps(steps: Sequence[Step], session: Session) -> None:
+        seen.append(tuple(steps))
+        for step in steps:
+            publish(session.opened.store, step)
+
+    monkeypatch.setattr(local, "run_steps", run_steps)
+    return seen
+
+
+def run(opened: Opened) -> int:
+    return local.run(opened, lambda event: None).steps
+
+
+def test_every_pending_step_runs_once_and_after_what_it_needs(opened: Opened, groups: list[tuple[Step, ...]]) -> None:
+    assert run(opened) == len(opened.plan.steps)
+    order = [step.key for step in itertools.chain.from_iterable(groups)]
+    assert sorted(order) == sorted(opened.plan.by_key)
+    for step in opened.plan.steps:
+        assert all(order.index(need) < order.index(step.key) for need in step.needs)
+
+
+def test_a_base_is_loaded_once_for_all_tunings_and_once_for_all_cells(
+    opened: Opened, groups: list[tuple[Step, ...]]
+) -> None:
+    run(opened)
+    together = [{(step.kind, step.model) for step in group} for group in groups]
+    assert all(len(kinds) == 1 for kinds in together)
+    loads = [(kind, model) for ((kind, model),) in together if model is not None]
+    models = sorted(model.id for model in opened.plan.study.models)
+    assert loads == [*(("tune", model) for model in models), *(("generate", model) for model in models)]
+
+
+def test_only_what_is_not_done_runs(opened: Opened, groups: list[tuple[Step, ...]]) -> None:
+    for step in opened.plan.steps[::2]:
+        publish(opened.store, step)
+    assert run(opened) == len(opened.plan.steps[1::2])
+    assert {step.key for step in itertools.chain(*groups)} == {step.key for step in opened.plan.steps[1::2]}
+
+
+def test_a_finished_study_has_nothing_to_do_and_needs_no_lock(opened: Opened, groups: list[tuple[Step, ...]]) -> None:
+    run(opened)
+    groups.clear()
+    with opened.store.locked():
+        assert run(opened) == 0
+    assert groups == []
+
+
+def test_a_study_held_by_another_is_not_run(opened: Opened, groups: list[tuple[Step, ...]]) -> None:
+    with opened.store.locked(), pytest.raises(LockedError, match="held by process"):
+        run(opened)
+    assert groups == []
+
+
+def test_what_another_run_has_finished_meanwhile_is_not_run_again(
+    opened: Opened, groups: list[tuple[Step, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Store.locked
+
+    @contextmanager
+    def after_another(store: Store) -> Iterator[None]:
+        for step in opened.plan.steps:
+            publish(store, step)
+        with real(store):
+            yield
+
+    monkeypatch.setattr(Store, "locked", after_another)
+    assert run(opened) == 0
+    assert groups == []
+
+
+def test_steps_that_were_recorded_only_need_their_rename(opened: Opened) -> None:
+    # Killed between the two renames of every step; no model could be loaded here, and none is.
+    for step in opened.plan.steps:
+        record(opened.store, step)
+        if step.kind == "generate":
+            (opened.store.partial(step) / JOURNAL).write_text("")
+    assert run(opened) == len(opened.plan.steps)
+    assert run(opened) == 0
+    for step in opened.plan.steps:
+        folder = opened.store.open(step)
+        assert sorted(file.name for file in folder.iterdir()) == ["out.txt", "record.json"]
+        assert (folder / "out.txt").read_text() == step.name
+
+
+def test_a_failure_keeps_what_is_published_and_lets_go_of_the_study(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_steps(steps: Sequence[Step], session: Session) -> None:
+        if steps[0].kind == "tune":
+            raise ZeroDivisionError
+        for step in steps:
+            publish(session.opened.store, step)
+
+    monkeypatch.setattr(local, "run_steps", run_steps)
+    with pytest.raises(ZeroDivisionError):
+        run(opened)
+    done = opened.store.done(opened.plan.steps)
+    assert done == {step.key for step in opened.plan.steps if step.kind in ("label", "mix", "proof")}
+    with opened.store.locked():
+        pass

