@@ -17,7 +17,7 @@ from babeltune.finetune import train
 from babeltune.generate.journal import Journal
 from babeltune.study import local
 from babeltune.study.check import open_study
-from babeltune.study.run import Event
+from babeltune.study.session import Event
 from babeltune.study.store import Store
 
 

@@ -23,7 +23,7 @@ from babeltune.errors import BabeltuneError
 
 if TYPE_CHECKING:
     from babeltune.study.check import Opened
-    from babeltune.study.run import Event
+    from babeltune.study.session import Event
 
 app = typer.Typer(
     name="babeltune",
@@ -126,7 +126,8 @@ def report(
     study: StudyFile, runs: Runs = Path("runs"), skip_bad_rows: SkipBadRows = False, download: Download = False
 ) -> None:
     """Write the report of a finished study again, from its scores, and print the answer. Needs no model."""
-    from babeltune.study.run import Session, run_steps
+    from babeltune.study.run import run_steps
+    from babeltune.study.session import Session
 
     opened = _open(study, runs, skip_bad_rows=skip_bad_rows, download=download)
     left = [step for step in opened.plan.pending(opened.store.done(opened.plan.steps)) if step.kind != "report"]
@@ -164,7 +165,7 @@ def _open(study: Path, runs: Path, *, skip_bad_rows: bool, download: bool) -> Op
 def _answer(opened: Opened) -> None:
     """The table, the verdict in one sentence, and where to read on."""
     from babeltune.report import tables
-    from babeltune.study.run import load_results
+    from babeltune.study.steps import load_results
 
     results = load_results(opened)
     for model in results.models():

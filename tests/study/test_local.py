@@ -9,9 +9,10 @@ import pytest
 
 from babeltune.errors import LockedError
 from babeltune.study import local
+from babeltune.study.artefacts import JOURNAL
 from babeltune.study.check import Opened, open_study
 from babeltune.study.plan import Step
-from babeltune.study.run import JOURNAL, Session
+from babeltune.study.session import Session
 from babeltune.study.store import Store
 from doubles import study_file
 

@@ -113,7 +113,7 @@ def test_of_a_large_file_size_and_both_ends_register(
     monkeypatch.setattr(models, "_SAMPLE", 4)
     whole = bytes(range(size))
     before = known_as(model_folder(tmp_path / "one", whole))
-    assert known_as(model_folder(tmp_path / "longer", whole + b"x")) != before
+    assert known_as(model_folder(tmp_path / "longer", whole[: size // 2] + b"x" + whole[size // 2 :])) != before
     for at in range(size):
         changed = known_as(model_folder(tmp_path / str(at), whole[:at] + b"\xff" + whole[at + 1 :]))
         # Up to twice the sample every byte is read; beyond, all but the middle.

@@ -6,6 +6,7 @@ fixed before training starts (``arrange``), and the trainer restores weights, op
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 import shutil
@@ -86,15 +87,28 @@ class Tuner:
         """``folder``: base model and tokenizer, as ``transformers`` saves them."""
         self.folder = folder
         self.hardware = hardware
-        self._loaded: tuple[PreTrainedModel, PreTrainedTokenizerBase] | None = None
+        self._loaded: PreTrainedModel | None = None
 
-    def _load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    @functools.cached_property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The base model's tokenizer, with a padding token."""
+        from transformers import AutoTokenizer
+
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{self.folder}: its tokenizer cannot be loaded ({error}).") from error
+        if tokenizer.pad_token_id is None:
+            # Harmless: labels of padding are set apart by position, never by token.
+            tokenizer.pad_token = tokenizer.eos_token
+        return tokenizer
+
+    def _base(self) -> PreTrainedModel:
         if self._loaded is None:
             import torch
-            from transformers import AutoModelForCausalLM, AutoTokenizer
+            from transformers import AutoModelForCausalLM
 
             try:
-                tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
                 model = AutoModelForCausalLM.from_pretrained(
                     self.folder,
                     dtype=getattr(torch, self.hardware.dtype),
@@ -103,11 +117,16 @@ class Tuner:
                 )
             except (OSError, ValueError) as error:
                 raise ModelError(f"{self.folder}: cannot be loaded as a causal language model ({error}).") from error
-            if tokenizer.pad_token_id is None:
-                # Harmless: labels of padding are set apart by position, never by token.
-                tokenizer.pad_token = tokenizer.eos_token
-            self._loaded = model.to(self.hardware.device), tokenizer
+            self._loaded = model.to(self.hardware.device)
         return self._loaded
+
+    def check(self, chats: Sequence[Chat], recipe: LoraRecipe) -> None:
+        """Refuse chats that would be trained wrongly; loads the tokenizer only.
+
+        Raises:
+            TemplateError: chats and tokenizer that do not go together (see ``template.lint``).
+        """
+        lint(chats, self.tokenizer, max_tokens=recipe.max_tokens, teach_eos=recipe.teach_eos)
 
     def tune(self, chats: Sequence[Chat], recipe: LoraRecipe, seed: int, folder: Path, progress: Progress) -> Tuned:
         """Tune one adapter into ``folder``; goes on from ``folder/checkpoints`` where an earlier run was killed.
@@ -120,8 +139,8 @@ class Tuner:
         from peft import get_peft_model
         from transformers import set_seed
 
-        model, tokenizer = self._load()
-        lint(chats, tokenizer, max_tokens=recipe.max_tokens, teach_eos=recipe.teach_eos)
+        self.check(chats, recipe)
+        model, tokenizer = self._base(), self.tokenizer
         encoded = [
             encode(chat, tokenizer, max_tokens=recipe.max_tokens, loss_on=recipe.loss_on, teach_eos=recipe.teach_eos)
             for chat in chats
@@ -141,7 +160,7 @@ class Tuner:
             model = adapted.unload()
             # trl patches the forward of the base it is given; the next trainer wraps it anew.
             model.__dict__.pop("forward", None)
-            self._loaded = model, tokenizer
+            self._loaded = model
         with (folder / "losses.jsonl").open("w", encoding="utf-8") as file:
             file.writelines(json.dumps({"step": step, "loss": loss}) + "\n" for step, loss in losses)
         shutil.rmtree(checkpoints, ignore_errors=True)

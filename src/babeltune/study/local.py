@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from babeltune.study.check import Opened
 from babeltune.study.plan import Step
-from babeltune.study.run import Session, Tell, run_steps
+from babeltune.study.run import run_steps
+from babeltune.study.session import Session, Tell
 
 _ORDER = ("label", "mix", "proof", "tune", "generate", "score", "summary", "report")
 

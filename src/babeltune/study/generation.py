@@ -1,0 +1,77 @@
+"""Generation: all pending cells of a model in one call of the engine, each with a journal of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+
+from babeltune.errors import EngineError
+from babeltune.generate.journal import Journal, encode
+from babeltune.records import Item, Request
+from babeltune.study.artefacts import JOURNAL, OUTPUTS
+from babeltune.study.check import dialogue
+from babeltune.study.plan import Step
+from babeltune.study.session import Event, Session
+from babeltune.study.store import write_atomically
+
+
+def generate(steps: Sequence[Step], session: Session) -> None:
+    """Answer the cells of one model; each is published when its last output is in.
+
+    Raises:
+        EngineError: the engine gave fewer outputs than it was asked for.
+    """
+    store, study = session.opened.store, session.opened.plan.study
+    task = dialogue(study)
+    assert steps[0].model is not None
+    began = time.monotonic()
+    total = sum(step.work for step in steps)
+    by_name = {step.name: step for step in steps}
+    journals = {step.name: Journal(store.partial(step) / JOURNAL) for step in steps}
+    items: dict[str, list[Item]] = {}
+    requests: list[Request] = []
+    for step in steps:
+        assert step.cell is not None
+        adapters = session.needed(step)
+        items[step.name] = task.items(step.cell.language, step.cell.prompting)
+        requests += [
+            dataclasses.replace(
+                task.request(item),
+                cell=step.name,
+                seed=step.cell.seed,
+                adapter=str(adapters[0]) if adapters else None,
+            )
+            for item in items[step.name]
+        ]
+
+    def publish(name: str) -> None:
+        """Outputs in the order of the items, then the record; the journal stays until both are there."""
+        outputs = journals[name].outputs
+        folder = store.partial(by_name[name])
+        write_atomically(folder / OUTPUTS, "".join(encode(outputs[item.id]) + "\n" for item in items[name]))
+        store.record(
+            by_name[name], {"outputs": len(outputs), "seconds": round(time.monotonic() - began, 1)}, but=JOURNAL
+        )
+        journals[name].path.unlink()
+        store.publish(by_name[name])
+
+    kept = frozenset((name, output) for name, journal in journals.items() for output in journal.outputs)
+    finished = len(kept)
+    session.tell(Event("generate", "", finished, total, "outputs"))
+    for name, journal in journals.items():
+        if len(journal.outputs) == len(items[name]):
+            publish(name)
+    if finished == total:
+        return
+    for output in session.engine(steps[0].model).complete(requests, kept):
+        journal = journals[output.cell]
+        journal.append(output)
+        finished += 1
+        cell = by_name[output.cell].cell
+        shown = f"{cell.mix} {cell.language}" if cell else output.cell
+        session.tell(Event("generate", shown, finished, total, "outputs", output.tokens))
+        if len(journal.outputs) == len(items[output.cell]):
+            publish(output.cell)
+    if finished < total:
+        raise EngineError(f"the engine gave {finished} of {total} outputs. Run again; the others are kept.")

@@ -1,0 +1,105 @@
+"""A session: one run's hold on models, and what it tells of its progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from babeltune.study import models
+from babeltune.study.check import Opened
+from babeltune.study.plan import Step
+
+if TYPE_CHECKING:
+    from babeltune.finetune.train import Tuner
+    from babeltune.records import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a run has come to, for whoever shows it."""
+
+    kind: str
+    """Kind of the step."""
+    name: str
+    done: int
+    total: int
+    unit: str
+    tokens: int = 0
+    """Tokens since the last event of this kind, where there are any."""
+
+
+Tell = Callable[[Event], None]
+
+
+class Session:
+    """One run's hold on models: a base is loaded once for all mixes to tune, and once for all cells to generate."""
+
+    def __init__(self, opened: Opened, tell: Tell) -> None:
+        """``tell`` hears of every piece of progress."""
+        self.opened = opened
+        self.tell = tell
+        self._tuner: tuple[str, Tuner] | None = None
+        self._engine: tuple[str, Engine] | None = None
+        self._tokens = 0
+
+    def needed(self, step: Step) -> list[Path]:
+        """Folders of the steps that a step needs, in order."""
+        return [self.opened.store.open(self.opened.plan.by_key[key]) for key in step.needs]
+
+    def tuner(self, model: str) -> Tuner:
+        """The tuner of a model; lets go of any other model first."""
+        if self._tuner is None or self._tuner[0] != model:
+            from babeltune.finetune.train import Hardware, Tuner
+
+            self._tuner = self._engine = None
+            how = self.opened.plan.study.execution
+            hardware = Hardware(
+                _device(how.device), self.opened.plan.study.dtype, how.micro_batch, how.checkpoint_every
+            )
+            self._tuner = model, Tuner(self._folder(model), hardware)
+        return self._tuner[1]
+
+    def engine(self, model: str) -> Engine:
+        """The engine of a model; lets go of any other model first."""
+        if self._engine is None or self._engine[0] != model:
+            from babeltune.generate.transformers import TransformersEngine
+
+            self._tuner = self._engine = None
+            study = self.opened.plan.study
+            self._engine = (
+                model,
+                TransformersEngine(
+                    self._folder(model),
+                    dtype=study.dtype,
+                    device=_device(study.execution.device),
+                    batch_size=study.execution.batch_size,
+                ),
+            )
+        return self._engine[1]
+
+    def _folder(self, model: str) -> Path:
+        import torch
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # ours are shown instead
+        logging.set_verbosity_error()
+        threads = self.opened.plan.study.execution.threads
+        if threads:
+            torch.set_num_threads(threads)
+        located = self.opened.located[model]
+        if located.folder is None:
+            self.tell(Event("model", f"converting {model} (once, about 40 s)", 0, 1, "model"))
+        folder = models.prepare(located)
+        if located.folder is None:
+            self.tell(Event("model", model, 1, 1, "model"))
+        return folder
+
+
+def _device(wanted: str) -> str:
+    if wanted != "auto":
+        return wanted
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,176 @@
+"""What each kind of step does, generation apart: read what it needs, write its files, return facts for its record."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from babeltune.data import identify, label, mixes, sources
+from babeltune.errors import MixError, Problem, TemplateError
+from babeltune.generate.journal import read_outputs
+from babeltune.measure import summary
+from babeltune.records import Output, Score
+from babeltune.report import render
+from babeltune.report.results import Results
+from babeltune.study.artefacts import CHATS, OUTPUTS, PROOF, ROWS, SCORES, VERDICTS, read_chats, read_lines, write_lines
+from babeltune.study.check import Opened, dialogue
+from babeltune.study.plan import Step
+from babeltune.study.session import Event, Session
+
+
+def _label(step: Step, session: Session) -> dict[str, Any]:
+    study, folder = session.opened.plan.study, session.opened.store.partial(step)
+    read = sources.read_chats(study.chats, skip_bad_rows=session.opened.skip_bad_rows)
+    found = label.label(read.chats, identify.identifier(study.label.identifier), study.label.threshold)
+    write_lines(folder / CHATS, map(dataclasses.asdict, found.chats))
+    write_lines(folder / "dropped.jsonl", map(dataclasses.asdict, found.dropped))
+    return {"counts": found.counts(), "dropped": found.reasons(), "skipped rows": len(read.skipped)}
+
+
+def _mix(step: Step, session: Session) -> dict[str, Any]:
+    study = session.opened.plan.study
+    assert step.mix is not None
+    (labelled,) = session.needed(step)
+    mix = mixes.build(step.mix, study.mixes[step.mix], read_chats(labelled / CHATS), study.mix_seed)
+    write_lines(session.opened.store.partial(step) / CHATS, map(dataclasses.asdict, mix.chats))
+    return {"chats": len(mix.chats)}
+
+
+def _proof(step: Step, session: Session) -> dict[str, Any]:
+    study = session.opened.plan.study
+    built = [
+        mixes.Mix(name, tuple(read_chats(folder / CHATS)))
+        for name, folder in zip(study.mixes, session.needed(step), strict=True)
+    ]
+    task = dialogue(study)
+    prompts = [item.prompt for code in study.tasks.dialogue.languages for item in task.items(code, "xx:xx")]
+    claims = mixes.prove(built, study.label.threshold, prompts)
+    broken = [claim for claim in claims if not claim.holds and claim.name != "equal size"]
+    if broken:
+        words = "; ".join(f"{claim.name} ({claim.detail})" for claim in broken)
+        raise MixError(
+            f"the mixes do not hold what they promise: {words}. Mend the chats or the mixes in the study file."
+        )
+    write_lines(session.opened.store.partial(step) / PROOF, map(dataclasses.asdict, claims))
+    return {"claims": {claim.name: claim.holds for claim in claims}}
+
+
+def check_tuning(steps: Sequence[Step], session: Session) -> None:
+    """Lint every mix before the first is tuned: what is wrong with the last should not wait for the others."""
+    problems: dict[Problem, None] = {}
+    for step in steps:
+        assert step.model is not None
+        (mix,) = session.needed(step)
+        try:
+            session.tuner(step.model).check(read_chats(mix / CHATS), session.opened.plan.study.recipe)
+        except TemplateError as error:
+            problems.update(dict.fromkeys(error.problems))
+    if problems:
+        raise TemplateError("training template", list(problems))
+
+
+def _tune(step: Step, session: Session) -> dict[str, Any]:
+    assert step.model is not None
+    (mix,) = session.needed(step)
+    seen = 0
+
+    def progress(done: int, total: int, tokens: int) -> None:
+        nonlocal seen
+        session.tell(Event("tune", step.name, done, total, "updates", tokens - seen))
+        seen = tokens
+
+    session.tell(Event("tune", step.name, 0, step.work, "updates"))
+    tuned = session.tuner(step.model).tune(
+        read_chats(mix / CHATS),
+        session.opened.plan.study.recipe,
+        int(step.recipe["seed"]),
+        session.opened.store.partial(step),
+        progress,
+    )
+    return dataclasses.asdict(tuned)
+
+
+def _score(step: Step, session: Session) -> dict[str, Any]:
+    assert step.cell is not None
+    task = dialogue(session.opened.plan.study)
+    (generated,) = session.needed(step)
+    outputs: dict[str, Output] = {output.id: output for output in read_outputs(generated / OUTPUTS)}
+    items = task.items(step.cell.language, step.cell.prompting)
+    scores = task.score(items, [outputs[item.id] for item in items])
+    rows = [
+        {
+            **dataclasses.asdict(score),
+            "prompt": item.prompt,
+            "response": outputs[item.id].text,
+            "finish": outputs[item.id].finish,
+        }
+        for item, score in zip(items, scores, strict=True)
+    ]
+    write_lines(session.opened.store.partial(step) / SCORES, rows)
+    return {"scores": len(rows), "unscored": sum(bool(score.unscored) for score in scores)}
+
+
+def _summary(step: Step, session: Session) -> dict[str, Any]:
+    plan, store = session.opened.plan, session.opened.store
+    study = plan.study
+    scored = []
+    for one in (plan.by_key[key] for key in step.needs):
+        generate = plan.by_key[one.needs[0]]
+        tune = plan.by_key[generate.needs[0]] if generate.needs else None
+        rows = read_lines(store.open(one) / SCORES)
+        scores = tuple(Score(row["item"], row["values"], row["notes"], row["unscored"]) for row in rows)
+        assert one.cell is not None
+        adapter = tune.fingerprint[:8] if tune else "none"
+        scored.append(summary.Scored(one.cell, scores, adapter, str(generate.recipe["items"])[:8]))
+    task = dialogue(study)
+    rows_ = summary.rows(scored, task.metrics, study.label.identifier)
+    found = summary.verdicts(
+        scored,
+        task.metrics[0],
+        {name: tuple(counts) for name, counts in study.mixes.items()},
+        margin=study.verdict.margin,
+        in_kind=study.verdict.in_kind,
+    )
+    folder = store.partial(step)
+    write_lines(folder / ROWS, map(dataclasses.asdict, rows_))
+    write_lines(folder / VERDICTS, map(dataclasses.asdict, found))
+    return {"rows": len(rows_), "verdicts": [one.sentence for one in found]}
+
+
+def _report(step: Step, session: Session) -> dict[str, Any]:
+    render.render(load_results(session.opened), session.opened.store.partial(step))
+    return {}
+
+
+def load_results(opened: Opened) -> Results:
+    """All that the report shows, read from the score files of a finished study."""
+    plan, store = opened.plan, opened.store
+    folder = store.open(plan.of("summary")[0])
+    return Results(
+        study=plan.study.study,
+        mixes={name: dict(counts) for name, counts in plan.study.mixes.items()},
+        rows=tuple(read_lines(folder / ROWS)),
+        verdicts=tuple(read_lines(folder / VERDICTS)),
+        claims=tuple(read_lines(store.open(plan.of("proof")[0]) / PROOF)),
+        items=tuple(
+            {**row, **dataclasses.asdict(step.cell)}
+            for step in plan.of("score")
+            if step.cell is not None
+            for row in read_lines(store.open(step) / SCORES)
+        ),
+        recipe=plan.study.model_dump(mode="json"),
+        labelled=store.facts(plan.of("label")[0]),
+        hashes={step.key: step.fingerprint for step in plan.steps if step.kind in ("label", "mix", "tune")},
+    )
+
+
+WORK: dict[str, Callable[[Step, Session], dict[str, Any]]] = {
+    "label": _label,
+    "mix": _mix,
+    "proof": _proof,
+    "tune": _tune,
+    "score": _score,
+    "summary": _summary,
+    "report": _report,
+}
