@@ -29,9 +29,9 @@ def at_call(count: int, function: Callable[..., Any], *, torn: bool = False) -> 
     """The function, but the process dies right after its count-th call; ``torn`` leaves half a line behind."""
     calls = 0
 
-    def wrapped(*args: Any) -> Any:
+    def wrapped(*args: Any, **named: Any) -> Any:
         nonlocal calls
-        result = function(*args)
+        result = function(*args, **named)
         calls += 1
         if calls == count:
             if torn:

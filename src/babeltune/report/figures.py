@@ -53,6 +53,7 @@ def figure_1(results: Results, model: str, metric: str = "agreement") -> Figure:
                     error_kw={"elinewidth": 0.8, "capsize": 1.6, "capthick": 0.8, "ecolor": "#333333"},
                 )
         axes.set_xticks(range(len(languages)), [f"{LANGUAGES[code].name}\n({code})" for code in languages])
+        axes.set_xlim(-0.55, len(languages) - 0.45)
         axes.set_ylim(0, 1.04)
         axes.set_ylabel("Input/output language agreement")
         axes.yaxis.grid(visible=True, linewidth=0.4, color="#cccccc")

@@ -50,15 +50,22 @@ def terminal(results: Results, model: str, metric: str, *, two_lines: bool) -> T
     n = max((row["n"] for row in results.rows if row["model"] == model), default=0)
     table = Table(
         title=Text(f"{model}: input/output language {metric}\n95 % intervals, n = {n} prompts a language"),
-        caption="bold: the mix holds chats in that language",
+        caption="bold: the mix holds chats in that language" + ("; *: some unscored" if two_lines else ""),
     )
     for name in header:
         table.add_column(name, no_wrap=True)
     for code, line in itertools.zip_longest(results.languages(model), lines):
         held = [mix != "base" and code in results.mixes[mix] for mix in header[1:]]
-        shown = [cell.replace(" ", "\n", 1) if two_lines else cell for cell in line[1:]]
+        shown = [_below(cell) if two_lines else cell for cell in line[1:]]
         cells = [Text(cell, style="bold" if mark else "") for cell, mark in zip(shown, held, strict=True)]
         if code is None:
             table.add_section()
         table.add_row(Text(line[0].replace(" of ", "\nof ") if two_lines else line[0]), *cells)
     return table
+
+
+def _below(cell: str) -> str:
+    """The interval below the value, and a star for what is unscored: twelve columns wide."""
+    value, _, rest = cell.partition(" ")
+    interval, unscored, _ = rest.partition(" (")
+    return f"{value}{'*' if unscored else ''}\n{interval}"

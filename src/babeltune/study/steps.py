@@ -11,7 +11,6 @@ from babeltune.errors import MixError, Problem, TemplateError
 from babeltune.generate.journal import read_outputs
 from babeltune.measure import summary
 from babeltune.records import Output, Score
-from babeltune.report import render
 from babeltune.report.results import Results
 from babeltune.study.artefacts import CHATS, OUTPUTS, PROOF, ROWS, SCORES, VERDICTS, read_chats, read_lines, write_lines
 from babeltune.study.check import Opened, dialogue
@@ -139,6 +138,8 @@ def _summary(step: Step, session: Session) -> dict[str, Any]:
 
 
 def _report(step: Step, session: Session) -> dict[str, Any]:
+    from babeltune.report import render  # draws: not for a run that has nothing to do
+
     render.render(load_results(session.opened), session.opened.store.partial(step))
     return {}
 

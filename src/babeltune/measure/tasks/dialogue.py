@@ -43,6 +43,7 @@ class Dialogue:
                 if row["split"] == self.split:
                     if not isinstance(row["prompt"], str) or not row["prompt"].strip():
                         raise ValueError("the prompt is empty or no text")
+                    row["prompt"].encode()  # a lone surrogate has no UTF-8
                     items.append(Item(str(row["id"]), language, row["prompt"]))
             except (ValueError, KeyError, TypeError) as error:
                 fix = 'A row is {"id": "…", "split": "…", "prompt": "…"}.'
