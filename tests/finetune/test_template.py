@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from babeltune.errors import TemplateError
-from babeltune.finetune.template import IGNORED, encode, lint, render
+from babeltune.finetune.template import IGNORED, encode, lint, render, unanswered
 from babeltune.records import Chat, Turn, chat_prompt
 
 
@@ -84,3 +84,11 @@ def test_tokenizer_that_splits_the_marker_differently_is_refused(tokenizer):
 
     with pytest.raises(TemplateError, match="split differently"):
         lint([chat("Hi?", "Hello.")], Merging(), max_tokens=40, teach_eos=True)  # type: ignore[arg-type]
+
+
+def test_chats_without_room_may_be_left_out_but_not_all_of_them(tokenizer):
+    long = chat("What is this? " * 30, "A test.", name="too-long")
+    lint([chat("Hi?", "Hello."), long], tokenizer, max_tokens=40, teach_eos=True, may_leave_out=True)
+    assert unanswered([chat("Hi?", "Hello."), long], tokenizer, 40) == ["too-long"]
+    with pytest.raises(TemplateError, match="1 chats have no answer left"):
+        lint([long], tokenizer, max_tokens=40, teach_eos=True, may_leave_out=True)

@@ -73,5 +73,6 @@ def results() -> Results:
         ),
         recipe={"study": "hand", "verdict": {"margin": 0.1, "in_kind": 0.8}, "chats": "pocket"},
         labelled={"counts": {"en": 12, "es": 4}, "dropped": {"confidence below 0.8": 2}},
+        left_out={"tiny-mono-t0": 2, "tiny-multi-2-t0": 0},
         hashes={"mix:mono": "0a1b2c3d"},
     )  # fmt: skip

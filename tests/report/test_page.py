@@ -87,6 +87,7 @@ def attacked(results: Results, text: str) -> Results:
         verdicts=({**results.verdicts[0], "sentence": text},),
         claims=({"name": text, "holds": False, "detail": text},),
         labelled={"counts": {text: 1}, "dropped": {text: 2}},
+        left_out={text: 1},
         hashes={text: text},
         recipe={**results.recipe, "chats": text},
     )

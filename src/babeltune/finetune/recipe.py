@@ -36,6 +36,8 @@ class LoraRecipe:
     """Chats per update (paper; its authors' scripts run 16)."""
     max_tokens: Annotated[int, Field(ge=8)] = 1024
     """Longer chats are cut at the end (paper)."""
+    unanswered: Literal["refuse", "leave-out"] = "refuse"
+    """What becomes of chats that are cut before their answer begins: the tuning is refused, or goes on without them."""
     loss_on: Literal["all", "answers"] = "all"
     """Which tokens carry loss (code: all)."""
     teach_eos: bool = True

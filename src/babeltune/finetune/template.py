@@ -69,12 +69,31 @@ def encode(
     return Encoded(tuple(ids[:max_tokens]), tuple(labels[:max_tokens]))
 
 
-def lint(chats: Sequence[Chat], tokenizer: PreTrainedTokenizerBase, *, max_tokens: int, teach_eos: bool) -> None:
+def unanswered(chats: Sequence[Chat], tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> list[str]:
+    """Ids of the chats that are cut before their first answer begins."""
+    return [
+        chat.id
+        for chat in chats
+        if not any(
+            label != IGNORED
+            for label in encode(chat, tokenizer, max_tokens=max_tokens, loss_on="answers", teach_eos=False).labels
+        )
+    ]
+
+
+def lint(
+    chats: Sequence[Chat],
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    max_tokens: int,
+    teach_eos: bool,
+    may_leave_out: bool = False,
+) -> None:
     """Refuse what would train something other than what it says.
 
     Raises:
         TemplateError: the tokenizer has no end token though it is to be taught; chats that are cut before their first
-            answer; or a tokenizer that splits the prompt differently in training (where an answer follows) and at test
+            answer (all of them where some ``may_leave_out``); or a tokenizer that splits the prompt differently in training (where an answer follows) and at test
             time (where it ends), so that the model is asked in a form it never saw.
     """
     problems: list[Problem] = []
@@ -84,21 +103,18 @@ def lint(chats: Sequence[Chat], tokenizer: PreTrainedTokenizerBase, *, max_token
         )
     if teach_eos and tokenizer.eos_token_id is not None and tokenizer.eos_token_id == tokenizer.unk_token_id:
         problems.append(Problem("recipe.teach_eos", "the end token is the unknown token", "Set teach_eos: false."))
-    unanswered: list[str] = []
+    cut = unanswered(chats, tokenizer, max_tokens)
     split: list[str] = []
     for chat in chats:
-        labels = encode(chat, tokenizer, max_tokens=max_tokens, loss_on="answers", teach_eos=False).labels
-        if all(label == IGNORED for label in labels):
-            unanswered.append(chat.id)
         prompt = _without_eos(tokenizer, chat_prompt(chat.turns[0].content))
         if _without_eos(tokenizer, render(chat)[0])[: len(prompt)] != prompt:
             split.append(chat.id)
-    if unanswered:
+    if cut and (not may_leave_out or len(cut) == len(chats)):
         problems.append(
             Problem(
                 "recipe.max_tokens",
-                f"{len(unanswered)} chats have no answer left after {max_tokens} tokens ({_some(unanswered)})",
-                "Raise max_tokens or remove them.",
+                f"{len(cut)} chats have no answer left after {max_tokens} tokens ({_some(cut)})",
+                "Raise max_tokens, remove them, or set unanswered: leave-out.",
             )
         )
     if split:

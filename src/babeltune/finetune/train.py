@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from babeltune.errors import ModelError
 from babeltune.finetune.recipe import LoraRecipe
-from babeltune.finetune.template import Encoded, encode, lint
+from babeltune.finetune.template import Encoded, encode, lint, unanswered
 from babeltune.records import Chat
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class Tuned:
     """Real tokens of all epochs, padding not counted."""
     final_loss: float
     """Mean loss of the last ten updates [nats per token]."""
+    left_out: int
+    """Chats that were cut before their answer, and so not trained on."""
 
 
 def arrange(encoded: Sequence[Encoded], recipe: LoraRecipe, seed: int) -> list[int]:
@@ -126,7 +128,13 @@ class Tuner:
         Raises:
             TemplateError: chats and tokenizer that do not go together (see ``template.lint``).
         """
-        lint(chats, self.tokenizer, max_tokens=recipe.max_tokens, teach_eos=recipe.teach_eos)
+        lint(
+            chats,
+            self.tokenizer,
+            max_tokens=recipe.max_tokens,
+            teach_eos=recipe.teach_eos,
+            may_leave_out=recipe.unanswered == "leave-out",
+        )
 
     def tune(self, chats: Sequence[Chat], recipe: LoraRecipe, seed: int, folder: Path, progress: Progress) -> Tuned:
         """Tune one adapter into ``folder``; goes on from ``folder/checkpoints`` where an earlier run was killed.
@@ -141,9 +149,11 @@ class Tuner:
 
         self.check(chats, recipe)
         model, tokenizer = self._base(), self.tokenizer
+        left_out = frozenset(unanswered(chats, tokenizer, recipe.max_tokens))
         encoded = [
             encode(chat, tokenizer, max_tokens=recipe.max_tokens, loss_on=recipe.loss_on, teach_eos=recipe.teach_eos)
             for chat in chats
+            if chat.id not in left_out
         ]
         order = arrange(encoded, recipe, seed)
         set_seed(seed)
@@ -167,7 +177,7 @@ class Tuner:
         (folder / "README.md").unlink(missing_ok=True)
         ending = [loss for _, loss in losses[-10:]]
         tokens = sum(len(encoded[index].input_ids) for index in order)
-        return Tuned(trainer.state.global_step, tokens, sum(ending) / max(1, len(ending)))
+        return Tuned(trainer.state.global_step, tokens, sum(ending) / max(1, len(ending)), len(left_out))
 
     def _trainer(
         self,

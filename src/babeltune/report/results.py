@@ -33,6 +33,8 @@ class Results:
     """The study file with all defaults filled in."""
     labelled: Mapping[str, Any]
     """Usable chats per language, and why others were dropped."""
+    left_out: Mapping[str, int]
+    """Adapter -> chats of its mix that were cut before their answer."""
     hashes: Mapping[str, str]
     """Step -> fingerprint."""
 

@@ -64,7 +64,10 @@ def check_tuning(steps: Sequence[Step], session: Session) -> None:
         try:
             session.tuner(step.model).check(read_chats(mix / CHATS), session.opened.plan.study.recipe)
         except TemplateError as error:
-            problems.update(dict.fromkeys(error.problems))
+            problems.update(
+                (dataclasses.replace(problem, where=f"mix {step.mix}, {problem.where}"), None)
+                for problem in error.problems
+            )
     if problems:
         raise TemplateError("training template", list(problems))
 
@@ -162,6 +165,7 @@ def load_results(opened: Opened) -> Results:
         ),
         recipe=plan.study.model_dump(mode="json"),
         labelled=store.facts(plan.of("label")[0]),
+        left_out={step.name: int(store.facts(step)["left_out"]) for step in plan.of("tune")},
         hashes={step.key: step.fingerprint for step in plan.steps if step.kind in ("label", "mix", "tune")},
     )
 
