@@ -19,8 +19,9 @@ from babeltune.records import STOP, Sampling
 from babeltune.study import models
 from babeltune.study.fingerprint import file_hash
 from babeltune.study.plan import Inputs, Plan, Step, make
-from babeltune.study.spec import DialogueSpec, LabelSpec, ModelSpec, Name, Parsed, Study, as_model, parse
+from babeltune.study.spec import DialogueSpec, LabelSpec, ModelSpec, Name, Study, as_model
 from babeltune.study.store import Store
+from babeltune.study.studyfile import Parsed, parse
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ import pytest
 
 from babeltune.errors import Problem, StudyError
 from babeltune.finetune.recipe import LoraRecipe
-from babeltune.study.spec import ModelSpec, Parsed, parse
+from babeltune.study.spec import ModelSpec
+from babeltune.study.studyfile import Parsed, parse
 
 GOOD = """\
 study: small

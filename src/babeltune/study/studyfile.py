@@ -1,0 +1,179 @@
+"""The study file: YAML -> ``Study``, with every structural problem listed at once, each with field and line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from babeltune.errors import Problem, StudyError
+from babeltune.finetune.recipe import LoraRecipe
+from babeltune.study.spec import (
+    DialogueSpec,
+    ExecutionSpec,
+    LabelSpec,
+    ModelSpec,
+    SamplingSpec,
+    Study,
+    TasksSpec,
+    VerdictSpec,
+)
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A study file as far as it could be read."""
+
+    path: Path
+    raw: Mapping[str, Any]
+    lines: Mapping[tuple[str | int, ...], int]
+    """Path of keys and indices -> 1-based line."""
+    problems: tuple[Problem, ...]
+    study: Study | None
+    """None where there are problems."""
+
+    def line(self, *place: str | int) -> int | None:
+        """Line of the nearest enclosing field that stands in the file."""
+        for end in range(len(place), 0, -1):
+            if place[:end] in self.lines:
+                return self.lines[place[:end]]
+        return None
+
+
+def parse(path: Path) -> Parsed:
+    """Read a study file.
+
+    Raises:
+        StudyError: only where there is nothing to go on with: no file, no YAML, no mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise StudyError(
+            str(path),
+            [
+                Problem(
+                    str(path),
+                    f"cannot be read ({reason})",
+                    "Give the path of a study file, such as studies/pocket.yaml.",
+                )
+            ],
+        ) from error
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        raw = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date such as 2026-13-01
+        mark = getattr(error, "problem_mark", None)
+        what = f"not YAML ({getattr(error, 'problem', None) or error})"
+        raise StudyError(
+            str(path), [Problem("syntax", what, "Mend it and run again.", mark.line + 1 if mark else None)]
+        ) from error
+    if not isinstance(raw, dict) or node is None:
+        raise StudyError(
+            str(path), [Problem("file", "is not a mapping of fields", "See studies/pocket.yaml for one that is.")]
+        )
+    lines: dict[tuple[str | int, ...], int] = {}
+    problems: list[Problem] = []
+    try:
+        _walk(node, (), lines, problems)
+    except RecursionError as error:
+        raise StudyError(str(path), [Problem("syntax", "an anchor holds itself", "Write it out.")]) from error
+    study = None
+    try:
+        study = Study.model_validate(raw)
+    except ValidationError as error:
+        found = Parsed(path, raw, lines, (), None)
+        problems += [_problem(details, found) for details in error.errors() if not _echo(details)]
+    return Parsed(path, raw, lines, tuple(problems), None if problems else study)
+
+
+def _walk(
+    node: yaml.Node, place: tuple[str | int, ...], lines: dict[tuple[str | int, ...], int], problems: list[Problem]
+) -> None:
+    """Note the line of every field; a key that stands twice is a problem, which YAML itself lets pass."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            # `no` is Norwegian, but YAML 1.1 reads it as false: it must be quoted, and we say so.
+            if key.tag == "tag:yaml.org,2002:bool":
+                problems.append(
+                    Problem(
+                        _dotted((*place, key.value)),
+                        f"YAML reads a bare `{key.value}` as {str(yaml.SafeLoader.bool_values[key.value.lower()]).lower()}",
+                        f'Write "{key.value}" in quotes.',
+                        key.start_mark.line + 1,
+                    )
+                )
+            inner = (*place, key.value)
+            if inner in lines:
+                problems.append(
+                    Problem(
+                        _dotted(inner),
+                        f"stands twice (first in line {lines[inner]})",
+                        "Remove one.",
+                        key.start_mark.line + 1,
+                    )
+                )
+                for old in [known for known in lines if known[: len(inner)] == inner]:
+                    del lines[old]  # of the first; the second may hold the same keys
+            lines[inner] = key.start_mark.line + 1
+            _walk(value, inner, lines, problems)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            lines[(*place, index)] = value.start_mark.line + 1
+            _walk(value, (*place, index), lines, problems)
+
+
+def _dotted(place: tuple[str | int, ...]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
+
+
+def _echo(details: ErrorDetails) -> bool:
+    """Whether pydantic only repeats what is listed already: a key that is no text, a list left empty by its entries."""
+    bare = isinstance(details["input"], bool) and (details["type"] == "invalid_key" or details["loc"][-1] == "[key]")
+    return bare or (details["type"] == "too_short" and len(details["input"]) > 0)
+
+
+def _problem(details: ErrorDetails, parsed: Parsed) -> Problem:
+    place = tuple(part for part in details["loc"] if part != "[key]")
+    where, line = _dotted(place), parsed.line(*place)
+    kind, seen = details["type"], details["input"]
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
+        known = _fields(place[:-1])
+        near = difflib.get_close_matches(str(place[-1]), known, n=1)
+        return Problem(
+            where, "unknown field", f"Did you mean '{near[0]}'?" if near else f"Known here: {', '.join(known)}.", line
+        )
+    if kind == "missing":
+        return Problem(where, "is missing", "Add it; see studies/pocket.yaml for an example.", line)
+    if kind == "value_error":
+        what, _, fix = str(details["ctx"]["error"]).partition(". ")
+        return Problem(where, what, f"{fix.rstrip('.')}." if fix and not fix.endswith("?") else fix, line)
+    if isinstance(seen, bool) and "languages" in place:
+        return Problem(where, "YAML reads a bare `no` as false", 'Write "no" in quotes.', line)
+    if kind == "string_pattern_mismatch":
+        return Problem(where, f"{seen!r} cannot be a name", "Use letters, digits, '.', '-' and '_', at most 64.", line)
+    fix = details["msg"].replace("Input should", "It should").replace("valid tuple", "list").replace("Tuple", "It")
+    return Problem(where, f"{seen!r} is not allowed", f"{fix}.", line)
+
+
+def _fields(place: tuple[str | int, ...]) -> list[str]:
+    """Names of the fields that may stand at a place."""
+    nested: dict[tuple[str | int, ...], list[str]] = {
+        ("label",): list(LabelSpec.model_fields),
+        ("tasks",): list(TasksSpec.model_fields),
+        ("tasks", "dialogue"): list(DialogueSpec.model_fields),
+        ("sampling",): list(SamplingSpec.model_fields),
+        ("verdict",): list(VerdictSpec.model_fields),
+        ("execution",): list(ExecutionSpec.model_fields),
+        ("recipe",): list(LoraRecipe.__dataclass_fields__),
+    }
+    if place[:1] == ("models",):
+        return list(ModelSpec.model_fields)
+    return nested.get(place, list(Study.model_fields))
