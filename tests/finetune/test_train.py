@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -138,3 +139,18 @@ def test_base_is_untouched_by_tuning(model_folder, tuned):
     after = tuner._base()
     assert same(dict(before.state_dict()), dict(after.state_dict()))
     assert not isinstance(after, PeftModel)
+
+
+def test_micro_batches_leave_steps_and_losses_as_they_are(model_folder, tuned, tmp_path):
+    """Three does not divide four: micro-batches of two are taken, and two of them are an update."""
+    recipe = dataclasses.replace(RECIPE, dropout=0.0)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    Tuner(model_folder, Hardware()).tune(CHATS, recipe, 0, whole, ignore)
+    Tuner(model_folder, Hardware(micro_batch=3)).tune(CHATS, recipe, 0, parts, ignore)
+    losses = [
+        [json.loads(line) for line in (folder / "losses.jsonl").read_text().splitlines()] for folder in (whole, parts)
+    ]
+    assert [row["step"] for row in losses[0]] == [row["step"] for row in losses[1]]
+    assert [row["loss"] for row in losses[1]] == pytest.approx([row["loss"] for row in losses[0]], abs=2e-3)
+    tensors = weights(whole), weights(parts)
+    assert all(torch.allclose(tensors[0][name], tensors[1][name], atol=1e-4) for name in tensors[0])

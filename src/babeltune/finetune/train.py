@@ -39,7 +39,7 @@ class Hardware:
     device: str = "cpu"
     dtype: str = "float32"
     micro_batch: int | None = None
-    """Chats per forward pass; None for the whole batch of the recipe."""
+    """Most chats per forward pass (the largest divisor of the recipe's batch up to it); None for the whole batch."""
     checkpoint_every: int = 200
     """Updates between checkpoints (authors' code)."""
 
@@ -192,13 +192,15 @@ class Tuner:
         from transformers import PrinterCallback
         from trl import SFTConfig, SFTTrainer
 
-        micro = min(self.hardware.micro_batch or recipe.batch, recipe.batch)
+        wanted = self.hardware.micro_batch or recipe.batch
+        # A divisor, so that accumulated micro-batches are the recipe's batch and nothing else.
+        micro = max(size for size in range(1, recipe.batch + 1) if recipe.batch % size == 0 and size <= max(1, wanted))
         config = SFTConfig(
             output_dir=str(checkpoints),
             num_train_epochs=1,  # `arrange` has laid all epochs in line
             train_sampling_strategy="sequential",
             per_device_train_batch_size=micro,
-            gradient_accumulation_steps=max(1, recipe.batch // micro),
+            gradient_accumulation_steps=recipe.batch // micro,
             learning_rate=recipe.learning_rate,
             lr_scheduler_type="cosine",
             warmup_steps=recipe.warmup_ratio,
