@@ -1,4 +1,4 @@
-# make demo   the paper in miniature, on this machine's CPU: about ten minutes after installation
+# make demo   the paper in miniature, on this machine's CPU: about ten minutes, installation aside
 # make test   lint, types and the tests that need no real model
 .PHONY: demo test test-slow bench clean
 

@@ -42,7 +42,6 @@ class Session:
         self.tell = tell
         self._tuner: tuple[str, Tuner] | None = None
         self._engine: tuple[str, Engine] | None = None
-        self._tokens = 0
 
     def needed(self, step: Step) -> list[Path]:
         """Folders of the steps that a step needs, in order."""
