@@ -21,23 +21,50 @@ def plain(value: object, where: str = "value") -> Plain:
     Raises:
         TypeError: names the place inside the value.
     """
-    if value is None or isinstance(value, bool | int | str):
+    try:
+        return _plain(value)
+    except _UnstableError as error:
+        raise TypeError(f"{where}{''.join(reversed(error.place))}: {error}") from None
+
+
+class _UnstableError(Exception):
+    """A value without a stable text. The place is gathered on the way up: ten thousand stable cells need none."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.place: list[str] = []
+
+
+def _plain(value: object) -> Plain:
+    if value is None or isinstance(value, str | int):
         return value
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise TypeError(f"{where}: {value} has no place in a fingerprint")
+            raise _UnstableError(f"{value} has no place in a fingerprint")
         return value + 0.0  # -0.0 equals 0.0
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = dataclasses.fields(value)
-        return {field.name: plain(getattr(value, field.name), f"{where}.{field.name}") for field in fields}
     if isinstance(value, list | tuple):
-        return [plain(entry, f"{where}[{index}]") for index, entry in enumerate(value)]
+        entries: list[Plain] = []
+        for index, entry in enumerate(value):
+            try:
+                entries.append(_plain(entry))
+            except _UnstableError as error:
+                error.place.append(f"[{index}]")
+                raise
+        return entries
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        odd = [key for key in value if not isinstance(key, str)]
-        if odd:
-            raise TypeError(f"{where}: key {odd[0]!r} is not a string")
-        return {key: plain(entry, f"{where}.{key}") for key, entry in value.items()}
-    raise TypeError(f"{where}: a {type(value).__name__} has no stable text; reduce it to plain data first")
+        found: dict[str, Plain] = {}
+        for key, entry in value.items():
+            if not isinstance(key, str):
+                raise _UnstableError(f"key {key!r} is not a string")
+            try:
+                found[key] = _plain(entry)
+            except _UnstableError as error:
+                error.place.append(f".{key}")
+                raise
+        return found
+    raise _UnstableError(f"a {type(value).__name__} has no stable text; reduce it to plain data first")
 
 
 def canonical(value: object) -> bytes:

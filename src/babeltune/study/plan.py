@@ -141,6 +141,7 @@ def make(study: Study, inputs: Inputs) -> Plan:
     dialogue = study.tasks.dialogue
     item_hashes = {code: inputs.items["dialogue", code] for code in dialogue.languages}
     add("proof", "proof", {"mixes": list(mixes), "items": item_hashes}, list(mixes.values()))
+    sampling = study.sampling.model_dump()
     scores = []
     for model in study.models:
         weights = {"model": inputs.models[model.id], "dtype": study.dtype}
@@ -167,7 +168,7 @@ def make(study: Study, inputs: Inputs) -> Plan:
                             {
                                 **weights,
                                 "items": inputs.items["dialogue", language],
-                                "sampling": study.sampling.model_dump(),
+                                "sampling": sampling,
                                 "format": [HUMAN, ASSISTANT, *STOP],
                                 "seed": seed,
                             },
