@@ -125,7 +125,7 @@ def status(
 def report(
     study: StudyFile, runs: Runs = Path("runs"), skip_bad_rows: SkipBadRows = False, download: Download = False
 ) -> None:
-    """Write the report of a finished study again, from its scores, and print the answer. Needs no model."""
+    """Write the report of a finished study again, from its scores, and print the answer. Loads no model."""
     from babeltune.study.run import run_steps
     from babeltune.study.session import Session
 

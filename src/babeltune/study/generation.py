@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Sequence
 
 from babeltune.errors import EngineError
@@ -25,7 +24,6 @@ def generate(steps: Sequence[Step], session: Session) -> None:
     store, study = session.opened.store, session.opened.plan.study
     task = dialogue(study)
     assert steps[0].model is not None
-    began = time.monotonic()
     total = sum(step.work for step in steps)
     by_name = {step.name: step for step in steps}
     journals = {step.name: Journal(store.partial(step) / JOURNAL) for step in steps}
@@ -50,9 +48,7 @@ def generate(steps: Sequence[Step], session: Session) -> None:
         outputs = journals[name].outputs
         folder = store.partial(by_name[name])
         write_atomically(folder / OUTPUTS, "".join(encode(outputs[item.id]) + "\n" for item in items[name]))
-        store.record(
-            by_name[name], {"outputs": len(outputs), "seconds": round(time.monotonic() - began, 1)}, but=JOURNAL
-        )
+        store.record(by_name[name], {"outputs": len(outputs)}, but=JOURNAL)
         journals[name].path.unlink()
         store.publish(by_name[name])
 
