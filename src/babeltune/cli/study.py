@@ -1,14 +1,12 @@
-"""The command line: parse, call, print."""
+"""The verbs of a study: plan, run, status, report."""
 
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -19,23 +17,11 @@ from rich.progress import (
 )
 from rich.table import Column, Table
 
-from babeltune.errors import BabeltuneError
+from babeltune.cli.terminal import console, errors
 
 if TYPE_CHECKING:
     from babeltune.study.check import Opened
     from babeltune.study.session import Event
-
-app = typer.Typer(
-    name="babeltune",
-    help="In how many languages must a language model be instruction-tuned before it answers people in theirs?\n\n"
-    "A study file names a grid: models, mixes of chats, tasks, languages. See it with `plan`, fill it with `run`, look "
-    "at it with `status`, and read the answer with `report`. Start with studies/pocket.yaml.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=True,
-)
-console = Console()
-errors = Console(stderr=True)
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file, such as studies/pocket.yaml.")]
 Runs = Annotated[Path, typer.Option("--runs", metavar="FOLDER", help="Where studies keep their folders.")]
@@ -47,7 +33,6 @@ Download = Annotated[
 ]
 
 
-@app.command()
 def plan(
     study: StudyFile, runs: Runs = Path("runs"), skip_bad_rows: SkipBadRows = False, download: Download = False
 ) -> None:
@@ -74,7 +59,6 @@ def plan(
         console.print(f"  {escape(step.name)}: {mark}", highlight=False)
 
 
-@app.command()
 def run(
     study: StudyFile, runs: Runs = Path("runs"), skip_bad_rows: SkipBadRows = False, download: Download = False
 ) -> None:
@@ -95,7 +79,6 @@ def run(
     _answer(opened)
 
 
-@app.command()
 def status(
     study: StudyFile, runs: Runs = Path("runs"), skip_bad_rows: SkipBadRows = False, download: Download = False
 ) -> None:
@@ -121,7 +104,6 @@ def status(
     console.print(said, markup=False, highlight=False, soft_wrap=True)
 
 
-@app.command()
 def report(
     study: StudyFile, runs: Runs = Path("runs"), skip_bad_rows: SkipBadRows = False, download: Download = False
 ) -> None:
@@ -219,20 +201,3 @@ class _Shown:
             self.tenths[task] = tenth
             line = f"{event.kind} {event.name}: {event.done}/{event.total} {event.unit} {rate}".rstrip()
             errors.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def main() -> None:
-    """Entry point. Errors that we raise on purpose are printed, not traced; see ``errors`` for the exit codes."""
-    try:
-        app()
-    except BabeltuneError as error:
-        errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(error.exit_code)
-    except SystemExit as end:
-        if end.code == 130:  # what typer makes of Ctrl-C
-            errors.print("Stopped. Nothing finished is lost: the same command goes on.", markup=False)
-        raise
-
-
-if __name__ == "__main__":
-    main()
