@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from babeltune.study.plan import Inputs, make
-from babeltune.study.spec import Study
+from babeltune.study.spec import Study, makeup_of
 from babeltune.study.store import Store
 
 GOAL = 2.0
@@ -59,6 +59,8 @@ def main() -> int:
         {"one": "1", "two": "2"},
         {("dialogue", code): code for code in LANGUAGES},
         {("dialogue", code): 300 for code in LANGUAGES},
+        {name: makeup_of(name, given, study.mixing) for name, given in study.mixes.items()},
+        {"en": 100, "es": 100},
     )
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))

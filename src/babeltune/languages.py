@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 Tier = Literal["high", "medium", "low"]
+Corpus = Literal["llama2", "falcon", "gpt3"]
+"""Pretraining data whose shares the paper's Table 1 gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,55 @@ _BY_LABEL = {label: row.code for row in _ROWS for label in (row.openlid, row.lid
 def code_of(label: str) -> str | None:
     """ISO code of a detector's label (``deu_Latn`` or ``de`` -> ``de``), or None for a language not in the table."""
     return _BY_LABEL.get(label)
+
+
+HIGH, MEDIUM = 0.1, 0.01
+"""Least share [%] of a high- and a medium-resource language. These two give the paper's tiers from Llama 2's shares."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """How much of a language a model saw in pretraining."""
+
+    share: float | None
+    """Percent of documents, in [0, 100]; None where the source lists none."""
+    tier: Tier
+    """``low`` where no share is listed (paper, section 3.1: Greek, Hindi, Icelandic)."""
+
+
+def tier_of(share: float | None) -> Tier:
+    """The tier of a share [%], for any model: the paper's own tiers (section 3.1) for Llama 2."""
+    if share is None or share < MEDIUM:
+        return "low"
+    return "high" if share >= HIGH else "medium"
+
+
+_SHARES: dict[Corpus, Callable[[Language], float | None]] = {
+    "llama2": lambda row: row.llama2,
+    "falcon": lambda row: row.falcon,
+    "gpt3": lambda row: row.gpt3,
+}
+
+
+def published(corpus: Corpus) -> dict[str, float]:
+    """ISO code -> share [%] of the languages for which the paper's Table 1 gives one."""
+    return {row.code: share for row in _ROWS if (share := _SHARES[corpus](row)) is not None}
+
+
+def exposure(shares: Mapping[str, float]) -> dict[str, Exposure]:
+    """ISO code -> exposure, of every language in the table; ``shares`` as ``published`` or a census gives them."""
+    return {code: Exposure(shares.get(code), tier_of(shares.get(code))) for code in LANGUAGES}
+
+
+def known(code: str) -> str:
+    """The code itself.
+
+    Raises:
+        ValueError: it is not in the table; says the nearest.
+    """
+    if code not in LANGUAGES:
+        raise ValueError(f"unknown language '{code}'. {suggest(code)}")
+    return code
 
 
 _OTHER_CODES = {

@@ -1,15 +1,31 @@
 import codecs
+import gzip
 import hashlib
 import json
 import re
+from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
-from babeltune.data.sources import POCKET, chat_files, content_hash, read_chats
-from babeltune.errors import ChatsError
-from babeltune.records import Turn
+from babeltune.data.rows import HubSet
+from babeltune.data.sources import (
+    GUANACO,
+    POCKET,
+    Columns,
+    Source,
+    chat_files,
+    chats,
+    content_hash,
+    fetch,
+    fingerprint,
+    missing,
+    read_chats,
+)
+from babeltune.errors import ChatsError, Problem
+from babeltune.records import Chat, Turn
+
+REAL = Path(__file__).parents[2].parent / "shared/data/chat/guanaco_shaped.jsonl"
 
 GOOD = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]}
 TURNS = (Turn("user", "Hi"), Turn("assistant", "Hello."))
@@ -48,33 +64,9 @@ BAD = {
     "null": (None, "a NoneType in place of an object"),
     "another shape": (
         {"prompt": "Hi", "answer": "Hello."},
-        "neither 'messages' nor 'text' among the fields ['answer', 'prompt']",
+        "no known shape has the columns ['answer', 'prompt']",
     ),
-    "messages that are no list": ({"messages": "Hi"}, "field 'messages' is not a list of messages"),
-    "no messages": ({"messages": []}, "field 'messages' is not a list of messages"),
-    "a message that is no object": ({"messages": ["Hi", "Hello."]}, "message 1 is not an object"),
-    "a message without a role": ({"messages": [{"content": "Hi"}]}, "message 1 lacks the field 'role'"),
-    "a message without content": (
-        {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant"}]},
-        "message 2 lacks the field 'content'",
-    ),
-    "content that is null": (says("Hi", None), "message 2 lacks the field 'content'"),
-    "a system message": (says("Be kind.", "Hello.", roles=("system", "user")), "message 1 has the role 'system'"),
-    "an answer first": (says("Hello.", "Hi", roles=("assistant", "user")), "turn 1 is the assistant's"),
-    "two questions in a row": (says("Hi", "Hello?", roles=("user", "user")), "turn 2 is the user's"),
-    "an empty answer": (says("Hi", ""), "turn 2 (the assistant's) is empty"),
-    "an answer of spaces": (says("Hi", " \n\t"), "turn 2 (the assistant's) is empty"),
-    "an empty question": (says("", "Hello."), "turn 1 (the user's) is empty"),
     "no answer": (says("Hi"), "there is no answer"),
-    "text that is no string": ({"text": ["Hi"]}, "field 'text' is not a string"),
-    "text without markers": ({"text": "Hi. Hello."}, "field 'text' does not start with '### Human:'"),
-    "text before the first marker": (
-        {"text": "System. ### Human: Hi### Assistant: Hello."},
-        "field 'text' does not start with '### Human:'",
-    ),
-    "text that starts with the answer": ({"text": "### Assistant: Hello."}, "turn 1 is the assistant's"),
-    "text with an empty answer": ({"text": "### Human: Hi### Assistant: "}, "turn 2 (the assistant's) is empty"),
-    "text without an answer": ({"text": "### Human: Hi"}, "there is no answer"),
     "a language that is no string": ({**GOOD, "language": 3}, "field 'language' is 3"),
     "an id that is a list": ({**GOOD, "id": [1]}, "field 'id' is [1]"),
     "an id that is true": ({**GOOD, "id": True}, "field 'id' is True"),
@@ -107,7 +99,7 @@ def test_a_number_and_its_digits_are_the_same_id(tmp_path):
 
 
 def test_all_bad_rows_are_listed_at_once(tmp_path):
-    some = list(BAD.values())[:18]
+    some = (list(BAD.values()) * 2)[:18]
     rows = [row for row, _ in some]
     problems = problems_of(written(tmp_path, GOOD, *rows))
     assert [problem.where for problem in problems[:-1]] == [f"chats.jsonl:{n}" for n in range(2, 20)]
@@ -125,7 +117,7 @@ def test_skipped_bad_rows_are_returned_and_the_good_ones_kept(tmp_path):
     source = written(tmp_path, GOOD, *(row for row, _ in BAD.values()), GOOD)
     read = read_chats(source, skip_bad_rows=True)
     assert [problem.where for problem in read.skipped] == [f"chats.jsonl:{n}" for n in range(2, len(BAD) + 2)]
-    assert [chat.id for chat in read.chats] == ["chats-1", f"chats-{len(BAD) + 2}"]
+    assert [chat.id for chat in read.chats] == ["0", str(len(BAD) + 1)]
 
 
 def test_a_skipped_row_takes_no_id_from_a_later_one(tmp_path):
@@ -140,11 +132,7 @@ def test_good_files_skip_nothing(tmp_path):
 
 def test_a_missing_file_says_so(tmp_path):
     [problem] = problems_of(str(tmp_path / "none.jsonl"))
-    assert problem.what == "cannot be read (No such file or directory)"
-
-
-def test_a_folder_is_not_a_chats_file(tmp_path):
-    assert problems_of(str(tmp_path))[0].what == "cannot be read (Is a directory)"
+    assert problem.what == "there is no such file or folder"
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n  \n", codecs.BOM_UTF8])
@@ -161,42 +149,7 @@ def test_id_and_language_are_taken_from_the_row(tmp_path):
 @pytest.mark.parametrize("row", [GOOD, {**GOOD, "id": None, "language": None}])
 def test_id_and_language_may_be_missing(tmp_path, row):
     chats = read_chats(written(tmp_path, row, row)).chats
-    assert [(chat.id, chat.language) for chat in chats] == [("chats-1", None), ("chats-2", None)]
-
-
-def test_guanacos_text_and_messages_give_the_same_chat(tmp_path):
-    # The start of a row as Guanaco has them: no newline before the markers, newlines and a '###' inside a turn.
-    text = "### Human: What is 2+2?\nBe brief.### Assistant: ### Sum\n\n4### Human: And 3+3?### Assistant: 6"
-    same = says("What is 2+2?\nBe brief.", "### Sum\n\n4", "And 3+3?", "6")
-    one, other = read_chats(written(tmp_path, {"text": text, "id": "a"}, {**same, "id": "b"})).chats
-    assert one.turns == other.turns
-    assert [turn.role for turn in one.turns] == ["user", "assistant", "user", "assistant"]
-
-
-SAID = st.text(st.characters(codec="utf-8"), min_size=1).map(str.strip).filter(lambda said: said and "###" not in said)
-
-
-@given(
-    contents=st.lists(st.tuples(SAID, SAID), min_size=1, max_size=4), spaces=st.sampled_from(["", " ", "\n", " \n\n"])
-)
-def test_both_shapes_hold_the_same_words(tmp_path_factory, contents, spaces):
-    flat = [said for pair in contents for said in pair]
-    markers = ["### Human:", "### Assistant:"]
-    text = "".join(f"{markers[n % 2]}{spaces}{said}{spaces}" for n, said in enumerate(flat))
-    source = written(
-        tmp_path_factory.mktemp("shapes"), {"text": text}, says(*[f"{spaces}{said}{spaces}" for said in flat])
-    )
-    one, other = read_chats(source).chats
-    assert one.turns == other.turns
-    assert [turn.content for turn in one.turns] == flat
-
-
-@pytest.mark.parametrize(
-    "row",
-    [says("Hi", "Hello.", "And now?"), {"text": "### Human: Hi### Assistant: Hello.### Human: And now?"}],
-)
-def test_a_last_question_without_an_answer_is_cut_off(tmp_path, row):
-    assert read_chats(written(tmp_path, row)).chats[0].turns == TURNS
+    assert [(chat.id, chat.language) for chat in chats] == [("0", None), ("1", None)]
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\n\n", b"\r\n  \r\n", b" \n\t\n\n"])
@@ -247,3 +200,261 @@ def test_the_hash_sees_content_order_and_where_files_end_but_no_names(tmp_path):
 
     assert made(b"ab", b"c") == made(b"ab", b"c")
     assert len({made(b"ab", b"c"), made(b"a", b"bc"), made(b"c", b"ab"), made(b"abc"), made(b"abd")}) == 5
+
+
+# Files and folders
+
+
+def filled(folder, **files):
+    folder.mkdir()
+    for name, rows in files.items():
+        (folder / f"{name}.jsonl").write_bytes(b"".join(raw(row) + b"\n" for row in rows))
+    return folder
+
+
+def test_rows_of_a_folder_are_numbered_through(tmp_path):
+    folder = filled(tmp_path / "set", b=[says("b", "b1")], a=[says("a", "a1"), b"", b"{", {**GOOD, "id": "own"}])
+    read = read_chats(str(folder), skip_bad_rows=True)
+    assert [(chat.id, chat.turns[0].content) for chat in read.chats] == [("0", "a"), ("own", "Hi"), ("3", "b")]
+    assert [problem.where for problem in read.skipped] == ["a.jsonl:3"]
+
+
+def test_an_id_may_not_stand_in_two_files(tmp_path):
+    folder = filled(tmp_path / "set", a=[{**GOOD, "id": "x"}], b=[{**GOOD, "id": "x"}])
+    assert problems_of(str(folder))[0].what == "id 'x' is already that of a.jsonl:1"
+
+
+def test_a_file_of_no_known_kind_is_refused(tmp_path):
+    (tmp_path / "chats.docx").touch()
+    assert problems_of(str(tmp_path / "chats.docx"))[0].what == "is of no known kind"
+
+
+def test_a_file_that_breaks_off_is_refused_even_where_bad_rows_are_skipped(tmp_path):
+    packed = gzip.compress(b"{\n" + b"".join(raw(says(f"{n * n:x}", "Hello.")) + b"\n" for n in range(20_000)))
+    (tmp_path / "chats.jsonl.gz").write_bytes(packed[: len(packed) // 2])
+    with pytest.raises(ChatsError) as caught:
+        read_chats(str(tmp_path / "chats.jsonl.gz"), skip_bad_rows=True)
+    first, hint, last = caught.value.problems
+    assert first.where == "chats.jsonl.gz:1"
+    assert hint.fix == "Use --skip-bad-rows"
+    assert last.what.startswith("breaks off after line ")
+
+
+def test_chats_are_read_one_at_a_time(tmp_path):
+    source = Source(written(tmp_path, GOOD, b"{"))
+    read = chats(source)
+    assert next(read) == Chat("0", TURNS)
+    assert isinstance(next(read), Problem)
+
+
+def test_a_home_folder_is_known(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    written(tmp_path, GOOD)
+    assert len(read_chats("~/chats.jsonl").chats) == 1
+    assert fingerprint(Source("~/chats.jsonl")) == content_hash([tmp_path / "chats.jsonl"])
+
+
+def test_columns_and_shape_are_heeded(tmp_path):
+    row = {"q": "Hi", "a": "Hello.", "text": "### Human: Hi### Assistant: No."}
+    path = written(tmp_path, row)
+    assert read_chats(Source(path, columns=Columns("q", "a"))).chats == (Chat("0", TURNS),)
+    assert read_chats(Source(path)).chats[0].turns[1].content == "No."
+    assert "'messages' is not a list" in problems_of(Source(path, shape="messages"))[0].what
+
+
+def test_what_only_a_hub_set_has_is_refused_elsewhere(tmp_path):
+    for extra in ({"revision": "main"}, {"config": "de"}, {"splits": ("train",)}):
+        [problem] = problems_of(Source(written(tmp_path, GOOD), **extra))
+        assert problem.what == "a revision, config or splits are given, but this is no hub set"
+
+
+@pytest.mark.skipif(not REAL.is_file(), reason="the real chats are not here")
+def test_real_chats_of_guanacos_shape_are_read_without_a_problem():
+    read = read_chats(str(REAL))
+    assert len(read.chats) == 2400
+    assert [chat.id for chat in read.chats] == [str(n) for n in range(2400)]
+    assert read.skipped == ()
+
+
+# The study file's words
+
+
+def test_a_source_is_read_from_a_study_file():
+    raw = {"at": "org/name", "splits": ["train"], "columns": {"prompt": "q", "answer": "a"}}
+    source = TypeAdapter(Source).validate_python(raw)
+    assert source == Source("org/name", splits=("train",), columns=Columns("q", "a"))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {},
+        {"at": ""},
+        {"at": "pocket", "shap": "messages"},
+        {"at": "pocket", "shape": "vicuna"},
+        {"at": "pocket", "columns": {"prompt": "q"}},
+        {"at": "pocket", "columns": {"prompt": "q", "answer": "a", "system": "s"}},
+        {"at": "pocket", "shape": "alpaca", "columns": {"prompt": "q", "answer": "a"}},
+    ],
+)
+def test_what_a_source_may_not_say_is_refused(raw):
+    with pytest.raises(ValidationError):
+        TypeAdapter(Source).validate_python(raw)
+
+
+@pytest.mark.parametrize("at", ["org/name", "a.b-c/d_e.2", GUANACO])
+def test_a_hub_id_is_told_from_a_path(at, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert Source(at, "main", "de", ("train",)).hub == HubSet(at, "main", "de", ("train",))
+    Path(at).mkdir(parents=True)
+    assert Source(at).hub is None
+
+
+@pytest.mark.parametrize(
+    "at",
+    ["pocket", "chats", "./org/name", "../org/name", "~/name", "/a/b", "a/b/c", "a/b.jsonl", "a/b.csv.gz", "a b/c"],
+)
+def test_what_reads_like_a_path_is_no_hub_id(at):
+    assert Source(at).hub is None
+
+
+# Fingerprints of files
+
+
+def test_the_pockets_fingerprint_is_its_content():
+    digest = hashlib.sha256()
+    for file in sorted((POCKET / "chats").glob("*.jsonl")):
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    assert fingerprint(Source("pocket")) == digest.hexdigest() == content_hash(chat_files("pocket"))
+
+
+def test_a_files_fingerprint_sees_content_and_how_it_is_read_but_no_name(tmp_path):
+    one = filled(tmp_path / "one", a=[GOOD], b=[says("b", "c")])
+    same = filled(tmp_path / "same", c=[GOOD], d=[says("b", "c")])
+    other = filled(tmp_path / "other", a=[GOOD], b=[says("b", "d")])
+    assert fingerprint(Source(str(one))) == fingerprint(Source(str(same)))
+    read = [
+        Source(str(one)),
+        Source(str(other)),
+        Source(str(one), shape="messages"),
+        Source(str(one), shape="alpaca"),
+        Source(str(one), columns=Columns("a", "b")),
+        Source(str(one), columns=Columns("a", "b", context="c")),
+    ]
+    assert len({fingerprint(source) for source in read}) == len(read)
+
+
+def test_what_is_not_there_has_no_fingerprint(tmp_path):
+    with pytest.raises(ChatsError):
+        fingerprint(Source(str(tmp_path / "none.jsonl")))
+
+
+# Hub sets, in a cache that looks like the hub's own
+
+COMMIT = "831dabac2283d99420cda0b673d7a2a43849f17a"
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """The hub's cache: blobs, snapshots that link to them, and what a branch stands for."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+def cached(cache, name, commit=COMMIT, branch="main", **files):
+    home = cache / f"datasets--{name.replace('/', '--')}"
+    for folder in ("refs", "blobs", f"snapshots/{commit}"):
+        (home / folder).mkdir(parents=True, exist_ok=True)
+    (home / "refs" / branch).write_text(commit)
+    for file, rows in files.items():
+        content = b"".join(raw(row) + b"\n" for row in rows)
+        blob = home / "blobs" / hashlib.sha256(content).hexdigest()
+        blob.write_bytes(content)
+        (home / "snapshots" / commit / f"{file}.jsonl").symlink_to(f"../../blobs/{blob.name}")
+    return home / "snapshots" / commit
+
+
+def guanaco(cache, train=3, test=2):
+    """Files named as in https://huggingface.co/datasets/timdettmers/openassistant-guanaco."""
+    rows = [{"text": f"### Human: {n}### Assistant: {n}!"} for n in range(train + test)]
+    return cached(
+        cache,
+        GUANACO,
+        openassistant_best_replies_train=rows[:train],
+        openassistant_best_replies_eval=rows[train:],
+    )
+
+
+def test_guanacos_ids_are_rows_of_train_and_then_test(cache):
+    guanaco(cache)
+    read = read_chats(GUANACO).chats
+    assert [(chat.id, chat.turns[0].content) for chat in read] == [(str(n), str(n)) for n in range(5)]
+    assert [chat.id for chat in read_chats(Source(GUANACO, splits=("test",))).chats] == ["0", "1"]
+
+
+def test_bad_rows_of_a_hub_set_are_named_by_split_and_row(cache):
+    cached(cache, "org/name", train=[{"text": "### Human: a### Assistant: b"}, {"text": "no marks"}])
+    problem = problems_of("org/name")[0]
+    assert (problem.where, problem.what) == ("train[1]", "field 'text' does not start with '### Human:'")
+
+
+def test_a_cached_set_is_found_without_the_network(cache):
+    folder = guanaco(cache)
+    assert fetch(Source(GUANACO), download=False) == folder
+    assert not missing(Source(GUANACO))
+    assert fetch(Source(GUANACO, revision=COMMIT), download=False) == folder
+    assert missing(Source(GUANACO, revision="v2"))
+
+
+def test_a_set_that_is_not_cached_says_how_to_get_it(cache):
+    source = Source("org/name")
+    assert missing(source)
+    with pytest.raises(ChatsError) as caught:
+        next(chats(source))
+    assert str(caught.value.problems[0]) == (
+        "org/name: is no file or folder here, and as a hub set it is not in the local cache. Run once with --download."
+    )
+
+
+def test_without_the_network_a_download_says_so(cache):
+    with pytest.raises(ChatsError) as caught:
+        fetch(Source("org/name"), download=True)
+    assert caught.value.problems[0].what == "cannot be fetched, and is not in the local cache"
+
+
+def test_an_id_that_the_hub_does_not_allow_says_so(cache):
+    with pytest.raises(ChatsError) as caught:
+        fetch(Source("org/na--me"), download=False)
+    assert caught.value.problems[0].what.startswith("cannot be fetched (")
+
+
+@pytest.mark.parametrize("at", ["pocket", "chats.jsonl", "."])
+def test_what_is_no_hub_set_is_never_missing(at):
+    assert fetch(Source(at), download=False) is None
+    assert not missing(Source(at))
+
+
+def test_a_hub_sets_fingerprint_is_that_of_its_commit(cache):
+    pinned = Source(GUANACO, revision=COMMIT)
+    before = fingerprint(Source(GUANACO))
+    wanted = fingerprint(pinned)
+    guanaco(cache)
+    # Once it is cached, the branch stands for its commit; the pinned commit always did.
+    assert fingerprint(Source(GUANACO)) == fingerprint(Source(GUANACO, revision="main")) == wanted
+    assert fingerprint(pinned) == wanted != before
+
+
+def test_a_hub_sets_fingerprint_sees_all_that_is_read(cache):
+    sources = [
+        Source(GUANACO),
+        Source("org/name"),
+        Source(GUANACO, revision="v2"),
+        Source(GUANACO, revision=COMMIT),
+        Source(GUANACO, config="de"),
+        Source(GUANACO, splits=("train",)),
+        Source(GUANACO, splits=("train", "test")),
+        Source(GUANACO, splits=("test", "train")),
+        Source(GUANACO, shape="guanaco"),
+        Source(GUANACO, columns=Columns("a", "b")),
+    ]
+    assert len({fingerprint(source) for source in sources}) == len(sources)

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from babeltune.cli import study
+from babeltune.cli import lid, mix, study
 from babeltune.cli.terminal import errors
 from babeltune.errors import BabeltuneError
 
@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-for verb in (study.plan, study.run, study.status, study.report):
+for verb in (study.plan, mix.mix, study.run, study.status, study.report, lid.lid):
     app.command()(verb)
 
 

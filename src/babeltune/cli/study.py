@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Column, Table
+from rich.table import Table
 
-from babeltune.cli.terminal import console, errors
+from babeltune.cli.terminal import Download, Runs, Shown, SkipBadRows, StudyFile, console, errors, open_, progress
 
 if TYPE_CHECKING:
     from babeltune.study.check import Opened
-    from babeltune.study.session import Event
-
-StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file, such as studies/pocket.yaml.")]
-Runs = Annotated[Path, typer.Option("--runs", metavar="FOLDER", help="Where studies keep their folders.")]
-SkipBadRows = Annotated[
-    bool, typer.Option("--skip-bad-rows", help="Count malformed rows of a chats file and go on without them.")
-]
-Download = Annotated[
-    bool, typer.Option("--download", help="Fetch hub models that are not in the local cache; else nothing is fetched.")
-]
 
 
 def plan(
@@ -41,7 +23,7 @@ def plan(
     Checks the whole study (every problem is listed at once, with its line) and shows the steps: what is done, what is
     to come. Loads no model.
     """
-    opened = _open(study, runs, skip_bad_rows=skip_bad_rows, download=download)
+    opened = open_(study, runs, skip_bad_rows=skip_bad_rows, download=download, may_lack="anything")
     done = opened.store.done(opened.plan.steps)
     table = Table(title=f"study {opened.plan.study.study}: {len(opened.plan.steps)} steps in {opened.store.root}")
     for heading in ("step", "what", "done", "to come", "work to come"):
@@ -55,8 +37,15 @@ def plan(
         )
     console.print(table)
     for step in opened.plan.of("tune"):
-        mark = "done" if step.key in done else f"{step.work} updates to come"
+        updates = f"{step.work} updates to come" if step.work else "to come; every chat, whose number is not known yet"
+        mark = "done" if step.key in done else updates
         console.print(f"  {escape(step.name)}: {mark}", highlight=False)
+    if opened.plan.inputs.downloads:
+        console.print("\nNot in the local cache; a run with --download fetches:")
+        for need in opened.plan.inputs.downloads:
+            console.print(f"  {need}", markup=False, highlight=False, soft_wrap=True)
+        if not opened.plan.inputs.available:
+            console.print("Whether the chats suffice for the mixes is checked as soon as they are here.")
 
 
 def run(
@@ -69,9 +58,9 @@ def run(
     """
     from babeltune.study.local import run as run_pending
 
-    opened = _open(study, runs, skip_bad_rows=skip_bad_rows, download=download)
-    with _progress() as bars:
-        ran = run_pending(opened, _Shown(bars))
+    opened = open_(study, runs, skip_bad_rows=skip_bad_rows, download=download)
+    with progress() as bars:
+        ran = run_pending(opened, Shown(bars))
     if ran.steps:
         console.print(f"{ran.steps} steps in {ran.seconds:.0f} s.", highlight=False)
     else:
@@ -83,7 +72,7 @@ def status(
     study: StudyFile, runs: Runs = Path("runs"), skip_bad_rows: SkipBadRows = False, download: Download = False
 ) -> None:
     """Show the grid: for each model and mix how many cells are tuned, generated and scored."""
-    opened = _open(study, runs, skip_bad_rows=skip_bad_rows, download=download)
+    opened = open_(study, runs, skip_bad_rows=skip_bad_rows, download=download, may_lack="anything")
     done = opened.store.done(opened.plan.steps)
     table = Table(title=f"study {opened.plan.study.study}")
     for heading in ("model", "mix", "tuned", "generated", "scored"):
@@ -111,7 +100,7 @@ def report(
     from babeltune.study.run import run_steps
     from babeltune.study.session import Session
 
-    opened = _open(study, runs, skip_bad_rows=skip_bad_rows, download=download)
+    opened = open_(study, runs, skip_bad_rows=skip_bad_rows, download=download)
     left = [step for step in opened.plan.pending(opened.store.done(opened.plan.steps)) if step.kind != "report"]
     if left:
         said = f"{len(left)} steps are to come first. Run: babeltune run {study}"
@@ -128,20 +117,13 @@ _KINDS = (
     ("label", "a language for each chat", ""),
     ("mix", "chats drawn for each mix", "chats"),
     ("proof", "guarantees of the mixes", ""),
+    ("card", "makeup of the mixes", ""),
     ("tune", "adapters", "updates"),
     ("generate", "cells answered", "outputs"),
     ("score", "cells scored", ""),
     ("summary", "intervals and verdict", ""),
     ("report", "table, figure, page", ""),
 )
-
-
-def _open(study: Path, runs: Path, *, skip_bad_rows: bool, download: bool) -> Opened:
-    if not download:
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    from babeltune.study.check import open_study
-
-    return open_study(study, runs, skip_bad_rows=skip_bad_rows, download=download)
 
 
 def _answer(opened: Opened) -> None:
@@ -161,43 +143,3 @@ def _answer(opened: Opened) -> None:
     folder = opened.store.path(opened.plan.of("report")[0])
     console.print(f"Figure 1:  {folder / 'figure-1.png'} and .svg", highlight=False, soft_wrap=True, markup=False)
     console.print(f"The page:  {folder / 'index.html'}", highlight=False, soft_wrap=True, markup=False)
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("[bold]{task.fields[kind]:8}"),
-        TextColumn("{task.description}", table_column=Column(max_width=22, no_wrap=True, overflow="ellipsis")),
-        BarColumn(bar_width=12),
-        TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[unit]}"),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(compact=True),
-        console=errors,
-        disable=not errors.is_terminal,
-    )
-
-
-class _Shown:
-    """Events of a run: as progress bars in a terminal, and as a line at every tenth of the work in a log."""
-
-    def __init__(self, bars: Progress) -> None:
-        self.bars = bars
-        self.tasks: dict[tuple[str, str], TaskID] = {}
-        self.tokens: dict[TaskID, int] = {}
-        self.tenths: dict[TaskID, int] = {}
-
-    def __call__(self, event: Event) -> None:
-        key = event.kind, event.name if event.kind in ("tune", "model") else ""
-        if key not in self.tasks:
-            self.tasks[key] = self.bars.add_task(
-                escape(event.name), total=event.total, kind=event.kind, unit=event.unit, rate=""
-            )
-        task = self.tasks[key]
-        self.tokens[task] = self.tokens.get(task, 0) + event.tokens
-        elapsed = self.bars.tasks[task].elapsed or 0.0
-        rate = f"{self.tokens[task] / elapsed:.0f} tokens/s" if self.tokens[task] and elapsed > 1 else ""
-        self.bars.update(task, completed=event.done, total=event.total, description=escape(event.name), rate=rate)
-        tenth = 10 * event.done // max(1, event.total)
-        if self.bars.disable and tenth > self.tenths.get(task, 0):
-            self.tenths[task] = tenth
-            line = f"{event.kind} {event.name}: {event.done}/{event.total} {event.unit} {rate}".rstrip()
-            errors.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -28,15 +28,17 @@ class HubFile:
     repository: str
     revision: str
     file: str
+    size: str
+    """In words."""
 
     def __str__(self) -> str:
-        return f"{self.repository}/{self.file} at {self.revision[:12]}"
+        return f"{self.repository}/{self.file} at {self.revision[:12]} ({self.size})"
 
 
 _OPENLID, _COMMIT = "laurievb/OpenLID", "c863ba498d4889a209e6684489987e9cd69e28fe"
 HUB = {
-    "openlid": HubFile(_OPENLID, _COMMIT, "model.bin"),
-    "openlid-quantised": HubFile(_OPENLID, _COMMIT, "lid201-model.ftz"),
+    "openlid": HubFile(_OPENLID, _COMMIT, "model.bin", "1.2 GB"),
+    "openlid-quantised": HubFile(_OPENLID, _COMMIT, "lid201-model.ftz", "7 MB"),
 }
 """OpenLID, which the paper uses (Burchell et al. 2023, https://huggingface.co/laurievb/OpenLID): 1.2 GB, or 7 MB quantised."""
 LID176 = "lid176"
@@ -166,7 +168,8 @@ def missing(name: str) -> HubFile | None:
 def fingerprint(name: str) -> str:
     """What identifies the model of that name: SHA-256 of its bytes, or of its hub id and commit. Reads no network."""
     if name in HUB:
-        return hashlib.sha256(repr(HUB[name]).encode()).hexdigest()
+        hub = HUB[name]
+        return hashlib.sha256(" ".join((hub.repository, hub.revision, hub.file)).encode()).hexdigest()
     with locate(name).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from babeltune.data.makeup import Protocol
 from babeltune.languages import code_of
-from babeltune.records import Chat, Identifier
+from babeltune.records import ASSISTANT, Chat, Identifier
+
+_BELOW = "confidence below"
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A chat that no mix may use."""
+    """A chat that only a mix of every chat uses."""
 
-    id: str
+    chat: Chat
+    """With the language that was identified, where it is in the table, and its probability."""
     reason: str
+
+    @property
+    def unsure(self) -> bool:
+        """Whether a lower threshold would have kept it."""
+        return self.reason.startswith(_BELOW)
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Chats with language and confidence, and those without, in the order of the source."""
+    """Chats with language and confidence, and those that were dropped, each in the order of the source."""
 
     chats: tuple[Chat, ...]
     dropped: tuple[Dropped, ...]
@@ -34,24 +44,43 @@ class Labelled:
         return dict(Counter(drop.reason for drop in self.dropped).most_common())
 
 
-def label(chats: Sequence[Chat], identifier: Identifier, threshold: float) -> Labelled:
+def fitting_threshold(n: int, code: str, labelled: Labelled) -> float | None:
+    """The highest threshold, in steps of 0.01, under which ``n`` chats of a language would be usable; None without one."""
+    sure = [chat.confidence or 0.0 for chat in labelled.chats if chat.language == code]
+    sure += [drop.chat.confidence or 0.0 for drop in labelled.dropped if drop.unsure and drop.chat.language == code]
+    return math.floor(sorted(sure, reverse=True)[n - 1] * 100) / 100 if 0 < n <= len(sure) else None
+
+
+def label(chats: Sequence[Chat], identifier: Identifier, threshold: float, protocol: Protocol = "as-paper") -> Labelled:
     """Identify each whole chat; keep it where the confidence reaches the threshold and no declared language objects.
 
     ``threshold`` is in [0, 1]. The label is the identifier's; a chat that declares another language is dropped rather
-    than trusted either way.
+    than trusted either way. The identifier reads what was said; ``as-run`` what the authors' code gives it, which takes
+    the marker of the person's turn out of the text but leaves the model's in.
     """
+    read = _as_run if protocol == "as-run" else _as_paper
     kept: list[Chat] = []
     dropped: list[Dropped] = []
-    for chat, found in zip(chats, identifier.identify([chat.text for chat in chats]), strict=True):
+    for chat, found in zip(chats, identifier.identify([read(chat) for chat in chats]), strict=True):
         code = code_of(found.label) if found.label else None
+        seen = replace(chat, language=code, confidence=found.probability)
         if found.label is None:
-            dropped.append(Dropped(chat.id, f"not identified: {found.reason}"))
-        elif found.probability < threshold:
-            dropped.append(Dropped(chat.id, f"confidence below {threshold:g}"))
+            dropped.append(Dropped(seen, f"not identified: {found.reason}"))
         elif code is None:
-            dropped.append(Dropped(chat.id, f"language '{found.label}' is not in the table"))
+            dropped.append(Dropped(seen, f"language '{found.label}' is not in the table"))
         elif chat.language is not None and chat.language != code:
-            dropped.append(Dropped(chat.id, f"declared '{chat.language}', identified '{code}'"))
+            dropped.append(Dropped(seen, f"declared '{chat.language}', identified '{code}'"))
+        elif found.probability < threshold:
+            dropped.append(Dropped(seen, f"{_BELOW} {threshold:g}"))
         else:
-            kept.append(replace(chat, language=code, confidence=found.probability))
+            kept.append(seen)
     return Labelled(tuple(kept), tuple(dropped))
+
+
+def _as_paper(chat: Chat) -> str:
+    return chat.text
+
+
+def _as_run(chat: Chat) -> str:
+    said = {"user": " {}", "assistant": f"{ASSISTANT} {{}}"}
+    return "".join(said[turn.role].format(turn.content) for turn in chat.turns)

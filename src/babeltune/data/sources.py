@@ -1,28 +1,74 @@
-"""Sources: a bundled set or a file -> chats. Malformed rows are named by file and line, all of them at once."""
+"""Sources: the bundled set, files, or a hub set -> chats. Malformed rows are named by place, all of them at once."""
 
 from __future__ import annotations
 
-import codecs
 import hashlib
+import itertools
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, ClassVar
 
+from pydantic import ConfigDict, Field
+
+from babeltune.data import rows, shapes
+from babeltune.data.rows import HubSet, Row
+from babeltune.data.shapes import Columns as Columns
+from babeltune.data.shapes import Shape as Shape
 from babeltune.errors import ChatsError, Problem
-from babeltune.records import ASSISTANT, HUMAN, Chat, Role, Turn
+from babeltune.records import Chat
 
 POCKET = Path(__file__).parent / "pocket"
 """The bundled chats and prompts, written for this project."""
+GUANACO = "timdettmers/openassistant-guanaco"
+"""The paper's set on the hub (section 3.2); a chat's id is its row's number, train before test."""
 
-_SHAPES = (
-    'Known shapes: {"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}, '
-    f'and {{"text": "{HUMAN} …{ASSISTANT} …"}}; "id" and "language" are optional.'
-)
-_MARKERS = re.compile(f"({re.escape(HUMAN)}|{re.escape(ASSISTANT)})")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _MOST_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where chats come from."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    at: Annotated[str, Field(min_length=1)]
+    """``pocket``, which is bundled; the path of a file or a folder; or a hub id such as ``org/name``."""
+    revision: str | None = None
+    """Commit, branch or tag of a hub set; the newest where it is left out."""
+    config: str | None = None
+    """Config of a hub set that has several."""
+    splits: tuple[str, ...] = ()
+    """Splits of a hub set, in this order; all where none is named."""
+    shape: Shape | None = None
+    """What the rows look like; told by their columns where it is left out."""
+    columns: Columns | None = None
+    """The columns to read, of a set that has no known shape."""
+
+    def __post_init__(self) -> None:
+        if self.shape and self.columns:
+            raise ValueError("shape and columns are two ways to say the same: give one of them")
+
+    @property
+    def hub(self) -> HubSet | None:
+        """The hub set; None for the bundled set and for whatever is on disk, or reads like a path."""
+        path = Path(self.at)
+        local = self.at == "pocket" or self.at.startswith((".", "/", "~")) or rows.kind_of(path) or path.exists()
+        if local or not _HUB_ID.fullmatch(self.at):
+            return None
+        return HubSet(self.at, self.revision, self.config, self.splits)
+
+    @property
+    def named(self) -> str:
+        """The source in words."""
+        if self.hub is None:
+            return self.at
+        splits = f", {' and '.join(self.splits)} only" if self.splits else ""
+        return f"{self.at} at {self.revision[:12] if self.revision else 'its newest revision'}{splits}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,154 +80,136 @@ class Read:
     """Rows that could not be read; empty unless they were to be skipped."""
 
 
-def chat_files(source: str) -> list[Path]:
-    """The files of a source: ``pocket`` is bundled; anything else is the path of a JSONL file."""
-    return sorted((POCKET / "chats").glob("*.jsonl")) if source == "pocket" else [Path(source)]
+def fetch(source: Source, *, download: bool) -> Path | None:
+    """The folder of a hub set's snapshot, fetched only where ``download``; None for any other source.
+
+    Raises:
+        ChatsError: it is not in the local cache, or cannot be fetched.
+    """
+    hub = source.hub
+    if hub is None:
+        return None
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        found = snapshot_download(hub.id, repo_type="dataset", revision=hub.revision, local_files_only=not download)
+    except LocalEntryNotFoundError as error:
+        if download:
+            raise _refused(hub.id, "cannot be fetched, and is not in the local cache", "Check the network.") from error
+        what = "is no file or folder here, and as a hub set it is not in the local cache"
+        raise _refused(hub.id, what, "Run once with --download.") from error
+    except (HFValidationError, OSError) as error:  # of the hub's, all HTTP errors are OSErrors
+        what = f"cannot be fetched ({' '.join(str(error).split())})"
+        raise _refused(hub.id, what, "Check the id, the revision and your access.") from error
+    return Path(found)
 
 
-def content_hash(files: list[Path]) -> str:
-    """SHA-256 over the bytes of the files in order: what identifies a source in a fingerprint."""
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()
+def missing(source: Source) -> bool:
+    """Whether this is a hub set that is not (wholly) in the local cache. Asks no network."""
+    try:
+        fetch(source, download=False)
+    except ChatsError:
+        return True
+    return False
 
 
-def read_chats(source: str, *, skip_bad_rows: bool = False) -> Read:
+def fingerprint(source: Source) -> str:
+    """SHA-256 of what the source holds and how it is read; asks no network.
+
+    Files count by their content in order, not by name. A hub set counts by its commit: the pinned one, or that of the
+    cached snapshot; where there is neither, by the revision's name.
+    """
+    how = {"shape": source.shape, "columns": asdict(source.columns) if source.columns else None}
+    hub = source.hub
+    if hub is None:
+        what: dict[str, object] = {"content": content_hash(_files(source))}
+        if not any(how.values()):
+            return str(what["content"])
+    else:
+        what = {"hub": hub.id, "commit": _commit(source, hub), "config": hub.config, "splits": hub.splits}
+    return hashlib.sha256(json.dumps({**what, **how}, sort_keys=True).encode()).hexdigest()
+
+
+def chats(source: Source, *, download: bool = False) -> Iterator[Chat | Problem]:
+    """The chats of a source, one at a time, and in the place of a malformed row its problem.
+
+    Raises:
+        ChatsError: the source is not there or cannot be read to its end.
+    """
+    hub = source.hub
+    found: Iterator[Row | Problem]
+    if hub is None:
+        found = itertools.chain.from_iterable(rows.file_rows(file) for file in _files(source))
+    else:
+        found = rows.hub_rows(hub, folder=fetch(source, download=download))
+    yield from shapes.chats(found, source.shape, source.columns)
+
+
+def read_chats(source: Source | str, *, skip_bad_rows: bool = False) -> Read:
     """Read all chats of a source.
 
     Raises:
         ChatsError: with every row that is broken JSON, invalid UTF-8, of no known shape, without an answer, or that
             repeats an id (beyond twenty they are counted, not listed); not where ``skip_bad_rows``, which returns them
-            as ``skipped`` instead.
+            as ``skipped`` instead. Also where the source is not there, or breaks off.
     """
-    chats: list[Chat] = []
+    source = Source(source) if isinstance(source, str) else source
+    good: list[Chat] = []
     problems: list[Problem] = []
-    seen: dict[str, str] = {}
-    for file in chat_files(source):
-        for number, row in _rows(file):
-            where = f"{file.name}:{number}"
-            read = row if isinstance(row, Problem) else _chat(row, where, f"{file.stem}-{number}")
-            if isinstance(read, Chat) and read.id in seen:
-                read = Problem(
-                    where, f"id '{read.id}' is already that of {seen[read.id]}", "Give each chat its own id."
-                )
+    broken: Sequence[Problem] = ()
+    try:
+        for read in chats(source):
             if isinstance(read, Problem):
                 problems.append(read)
             else:
-                seen[read.id] = where
-                chats.append(read)
-    if not chats and not problems:
-        problems.append(Problem(source, "holds no chats", "Give a JSONL file with one chat a line."))
-        raise ChatsError(f"chats '{source}'", problems)
-    if problems and not skip_bad_rows:
+                good.append(read)
+    except ChatsError as error:
+        broken = error.problems
+    if not good and not problems and not broken:
+        raise _refused(source.at, "holds no chats", "Give a source with one chat a row.")
+    if broken or (problems and not skip_bad_rows):
         shown = problems[:_MOST_SHOWN]
         if len(problems) > len(shown):
-            shown.append(Problem(source, f"{len(problems) - len(shown)} more", "Mend them"))
-        shown.append(
-            Problem(
-                "to go on without them", f"{len(problems)} of {len(problems) + len(chats)} rows", "Use --skip-bad-rows"
-            )
-        )
-        raise ChatsError(f"chats '{source}'", shown)
-    return Read(tuple(chats), tuple(problems))
+            shown.append(Problem(source.at, f"{len(problems) - len(shown)} more", "Mend them"))
+        if problems:
+            count = f"{len(problems)} of {len(problems) + len(good)} rows"
+            shown.append(Problem("to go on without them", count, "Use --skip-bad-rows"))
+        raise ChatsError(f"chats '{source.at}'", [*shown, *broken])
+    return Read(tuple(good), tuple(problems))
 
 
-def _rows(file: Path) -> Iterator[tuple[int, Any]]:
-    """1-based line number and parsed row, or the problem in its place. Empty lines are passed over."""
+def chat_files(source: str) -> list[Path]:
+    """The files of a source that is no hub set; a path at which there is nothing is returned as it is."""
+    path = Path(source).expanduser()
+    return rows.files_of(POCKET / "chats") if source == "pocket" else rows.files_of(path) if path.is_dir() else [path]
+
+
+def content_hash(files: Sequence[Path]) -> str:
+    """SHA-256 over the digests of the files in order: what identifies their content in a fingerprint."""
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as handle:
+            digest.update(hashlib.file_digest(handle, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _commit(source: Source, hub: HubSet) -> str:
+    if hub.revision and _COMMIT.fullmatch(hub.revision):
+        return hub.revision
     try:
-        handle = file.open("rb")
-    except OSError as error:
-        raise ChatsError(
-            f"chats '{file}'", [Problem(str(file), f"cannot be read ({error.strerror})", "Check the path of `chats:`.")]
-        ) from error
-    with handle:
-        for number, raw in enumerate(handle, 1):
-            line = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
-            if not line.strip():
-                continue
-            where = f"{file.name}:{number}"
-            try:
-                yield number, json.loads(line.decode().rstrip("\r\n"))
-            except UnicodeDecodeError as error:
-                yield (
-                    number,
-                    Problem(where, f"invalid UTF-8 at byte {error.start + 1} of the line", "Save the file as UTF-8."),
-                )
-            except json.JSONDecodeError as error:
-                yield (
-                    number,
-                    Problem(where, f"broken JSON at column {error.colno} ({error.msg})", "One JSON object a line."),
-                )
-            except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
-                yield number, Problem(where, f"JSON beyond all measure ({error})", "One JSON object a line.")
+        folder = fetch(source, download=False)
+    except ChatsError:
+        folder = None
+    return folder.name if folder else hub.revision or "main"
 
 
-def _chat(row: object, where: str, default_id: str) -> Chat | Problem:
-    if not isinstance(row, dict):
-        return Problem(where, f"a {type(row).__name__} in place of an object", _SHAPES)
-    language = row.get("language")
-    if language is not None and not isinstance(language, str):
-        return Problem(where, f"field 'language' is {language!r}", 'Give an ISO code such as "de", or leave it out.')
-    name = default_id if row.get("id") is None else row["id"]
-    if not isinstance(name, str | int) or isinstance(name, bool):
-        return Problem(where, f"field 'id' is {name!r}", "Give a string or a whole number, or leave it out.")
-    if "messages" in row:
-        turns = _from_messages(row["messages"], where)
-    elif "text" in row:
-        turns = _from_text(row["text"], where)
-    else:
-        return Problem(where, f"neither 'messages' nor 'text' among the fields {sorted(row)}", _SHAPES)
-    if isinstance(turns, Problem):
-        return turns
-    try:
-        "".join([str(name), language or "", *(turn.content for turn in turns)]).encode()
-    except UnicodeEncodeError:
-        return Problem(where, "half a character (a lone surrogate such as \\ud83d)", "Write the whole character.")
-    return Chat(str(name), turns, language)
+def _files(source: Source) -> list[Path]:
+    """Files of a source that is no hub set, all of which are there."""
+    if source.revision or source.config or source.splits:
+        raise _refused(source.at, "a revision, config or splits are given, but this is no hub set", "Leave them out.")
+    return rows.files_of(POCKET / "chats" if source.at == "pocket" else Path(source.at).expanduser())
 
 
-def _from_messages(messages: object, where: str) -> tuple[Turn, ...] | Problem:
-    if not isinstance(messages, list) or not messages:
-        return Problem(where, "field 'messages' is not a list of messages", _SHAPES)
-    turns = []
-    for index, message in enumerate(messages):
-        if not isinstance(message, dict):
-            return Problem(where, f"message {index + 1} is not an object", _SHAPES)
-        missing = [key for key in ("role", "content") if not isinstance(message.get(key), str)]
-        if missing:
-            return Problem(where, f"message {index + 1} lacks the field '{missing[0]}'", _SHAPES)
-        if message["role"] not in ("user", "assistant"):
-            return Problem(
-                where, f"message {index + 1} has the role '{message['role']}'", 'Roles are "user" and "assistant".'
-            )
-        turns.append(Turn(message["role"], message["content"].strip()))
-    return _checked(turns, where)
-
-
-def _from_text(text: object, where: str) -> tuple[Turn, ...] | Problem:
-    """Guanaco's shape: one string with role markers (https://huggingface.co/datasets/timdettmers/openassistant-guanaco)."""
-    if not isinstance(text, str):
-        return Problem(where, "field 'text' is not a string", _SHAPES)
-    before, *parts = _MARKERS.split(text)
-    if before.strip() or not parts:
-        return Problem(where, f"field 'text' does not start with '{HUMAN}'", _SHAPES)
-    roles: dict[str, Role] = {HUMAN: "user", ASSISTANT: "assistant"}
-    return _checked(
-        [Turn(roles[mark], said.strip()) for mark, said in zip(parts[::2], parts[1::2], strict=True)], where
-    )
-
-
-def _checked(turns: list[Turn], where: str) -> tuple[Turn, ...] | Problem:
-    for index, turn in enumerate(turns):
-        expected = "user" if index % 2 == 0 else "assistant"
-        if turn.role != expected:
-            return Problem(where, f"turn {index + 1} is the {turn.role}'s", "Turns alternate, the user's first.")
-        if not turn.content:
-            return Problem(where, f"turn {index + 1} (the {turn.role}'s) is empty", "Fill it in or remove the chat.")
-    if len(turns) < 2:
-        return Problem(where, "there is no answer", "A chat needs at least one answer of the assistant.")
-    if turns[-1].role == "user":
-        # Guanaco has chats that end with a question: what follows the last answer teaches nothing.
-        turns = turns[:-1]
-    return tuple(turns)
+def _refused(at: str, what: str, fix: str) -> ChatsError:
+    return ChatsError(f"chats '{at}'", [Problem(at, what, fix)])

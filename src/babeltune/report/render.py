@@ -13,9 +13,13 @@ METRIC = "agreement"
 def render(results: Results, folder: Path) -> None:
     """Write ``results.csv``, Figure 1 and a Markdown table of each model, and ``index.html``.
 
+    ``exposure.csv`` is beside them where the study says what its models were pretrained on.
+
     The figure is ``figure-1.svg`` and ``.png``; of several models each but the first has its name behind the number.
     """
     results.table().write_csv(folder / "results.csv")
+    if results.exposure:
+        results.exposures().write_csv(folder / "exposure.csv")
     drawn: dict[str, str] = {}
     texts: list[str] = []
     for at, model in enumerate(results.models()):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
+
+from babeltune.languages import Exposure
 
 COLUMNS = (
     "model", "mix", "task", "language", "prompting", "metric", "value", "low", "high", "n", "unscored", "signature",
@@ -37,11 +39,23 @@ class Results:
     """Adapter -> chats of its mix that were cut before their answer."""
     hashes: Mapping[str, str]
     """Step -> fingerprint."""
+    exposure: Mapping[str, Mapping[str, Exposure]] = field(default_factory=dict)
+    """Model -> language -> what it saw in pretraining, where the study says what that was."""
 
     def table(self) -> pl.DataFrame:
         """The rows as ``results.csv`` has them."""
         schema = {"value": pl.Float64, "low": pl.Float64, "high": pl.Float64}
         return pl.DataFrame([{name: row[name] for name in COLUMNS} for row in self.rows], schema_overrides=schema)
+
+    def exposures(self) -> pl.DataFrame:
+        """The rows as ``exposure.csv`` has them: model, language, share [%] and tier, a covariate for analysis."""
+        rows = [
+            {"model": model, "language": code, "share": seen.share, "tier": seen.tier}
+            for model, languages in self.exposure.items()
+            for code, seen in languages.items()
+            if code in self.languages(model)
+        ]
+        return pl.DataFrame(rows, schema_overrides={"share": pl.Float64})
 
     def of(self, model: str, metric: str) -> dict[tuple[str, str], Mapping[str, Any]]:
         """(mix, language) -> row."""

@@ -7,10 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from babeltune.data.card import Card, Part
+from babeltune.data.label import Dropped, Labelled
 from babeltune.records import Chat, Turn
 from babeltune.study.store import write_atomically
 
 CHATS = "chats.jsonl"
+DROPPED = "dropped.jsonl"
+CARD = "card.json"
 JOURNAL = "journal.jsonl"
 OUTPUTS = "outputs.jsonl"
 SCORES = "scores.jsonl"
@@ -32,7 +36,20 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 def read_chats(path: Path) -> list[Chat]:
     """Chats as a mix or the labelling left them."""
-    return [
-        Chat(row["id"], tuple(Turn(**turn) for turn in row["turns"]), row["language"], row["confidence"])
-        for row in read_lines(path)
-    ]
+    return [_chat(row) for row in read_lines(path)]
+
+
+def read_labelled(folder: Path) -> Labelled:
+    """All chats of the source as the labelling left them."""
+    dropped = tuple(Dropped(_chat(row["chat"]), row["reason"]) for row in read_lines(folder / DROPPED))
+    return Labelled(tuple(read_chats(folder / CHATS)), dropped)
+
+
+def read_card(path: Path) -> Card:
+    """A card as its step left it."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return Card(**{**found, "parts": tuple(Part(**part) for part in found["parts"])})
+
+
+def _chat(row: dict[str, Any]) -> Chat:
+    return Chat(row["id"], tuple(Turn(**turn) for turn in row["turns"]), row["language"], row["confidence"])

@@ -7,21 +7,29 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal, cast, get_args
 
-from pydantic import TypeAdapter, ValidationError
-
-from babeltune.data import identify, label, mixes, sources
+from babeltune.data import identify, sources
+from babeltune.data.shares import read_shares
+from babeltune.data.sources import Source
 from babeltune.errors import BabeltuneError, ChatsError, InputError, ModelError, Problem, StudyError
-from babeltune.languages import LANGUAGES
+from babeltune.languages import Corpus, published
 from babeltune.measure.tasks.dialogue import Dialogue
 from babeltune.records import STOP, Sampling
-from babeltune.study import models
-from babeltune.study.fingerprint import file_hash
-from babeltune.study.plan import Inputs, Plan, Step, make
-from babeltune.study.spec import DialogueSpec, LabelSpec, ModelSpec, Name, Study, as_model
+from babeltune.study import models, supply
+from babeltune.study.plan import Inputs, Plan, make
+from babeltune.study.spec import (
+    DialogueSpec,
+    ModelSpec,
+    Study,
+    as_model,
+    as_source,
+)
 from babeltune.study.store import Store
-from babeltune.study.studyfile import Parsed, parse
+from babeltune.study.studyfile import Parsed, fragment, label_spec, parse
+
+MayLack = Literal["nothing", "models", "anything"]
+"""What of the hub a command does without."""
 
 
 @dataclass(frozen=True)
@@ -35,24 +43,37 @@ class Opened:
     skip_bad_rows: bool
 
 
-def open_study(path: Path, runs: Path, *, skip_bad_rows: bool = False, download: bool = False) -> Opened:
+def open_study(
+    path: Path, runs: Path, *, skip_bad_rows: bool = False, download: bool = False, may_lack: MayLack = "nothing"
+) -> Opened:
     """Read and check a study file and all that it names.
+
+    ``download`` fetches what is on the hub and not in the local cache. Without it such a thing is a problem, unless it
+    ``may_lack``: then it stands in ``Inputs.downloads``, and what depends on it is not checked.
 
     Raises:
         StudyError: with every problem of the file, its models, its chats and its items.
     """
     parsed = parse(path)
     problems = list(parsed.problems)
-    located = _models(parsed, problems, download=download)
+    downloads: list[Problem] = []
+    located = _models(parsed, problems, downloads, download=download)
     _clashes(parsed, problems)
-    identifier = _identifier(parsed, problems)
-    chats = _chats(parsed, problems)
+    exposure = _exposure(parsed, problems)
+    identifier = _identifier(parsed, problems, downloads, download=download)
+    source = _source(parsed)
+    chats = _chats(parsed, source, problems, downloads, download=download)
     items = _items(parsed, problems)
-    if chats and identifier:
-        done = _label_counts(parsed, runs, chats, identifier)
-        counts = done if done is not None else _count(parsed, problems, skip_bad_rows=skip_bad_rows)
-        if counts is not None:
-            _shortages(parsed, counts, problems)
+    makeups = supply.makeups(parsed, problems)
+    available: Mapping[str, int] = {}
+    chat_count = 0
+    if source and chats and identifier and not any(need.where in ("chats", "label.identifier") for need in downloads):
+        found = supply.labelled(parsed, runs, source, chats, identifier, problems, skip_bad_rows=skip_bad_rows)
+        if found is not None:
+            available, chat_count = found.counts, found.total
+            supply.shortages(parsed, makeups, found, problems)
+    if may_lack != "anything":
+        problems += [need for need in downloads if may_lack == "nothing" or not need.where.startswith("models")]
     if parsed.study is not None and not problems:
         inputs = Inputs(
             chats or "",
@@ -60,6 +81,12 @@ def open_study(path: Path, runs: Path, *, skip_bad_rows: bool = False, download:
             {model: found.fingerprint for model, found in located.items()},
             {("dialogue", code): found[0] for code, found in items.items()},
             {("dialogue", code): found[1] for code, found in items.items()},
+            makeups,
+            available,
+            chat_count,
+            tuple(need.what.removeprefix(_NOT_CACHED) for need in downloads),
+            frozenset(model for model, found in located.items() if found.download),
+            exposure,
         )
         plan = make(parsed.study, inputs)
         if len(plan.by_key) == len(plan.steps):
@@ -81,20 +108,14 @@ def _item_folder(spec: DialogueSpec) -> Path:
     return sources.POCKET / "dialogue" if spec.prompts == "pocket" else Path(spec.prompts)
 
 
-def _fragment(kind: Any, raw: object) -> Any:
-    """A part of the file by itself, or None where that part has problems of its own (they are listed already)."""
-    try:
-        return TypeAdapter(kind).validate_python(raw)
-    except ValidationError:
-        return None
-
-
-def _models(parsed: Parsed, problems: list[Problem], *, download: bool) -> dict[str, models.Located]:
+def _models(
+    parsed: Parsed, problems: list[Problem], downloads: list[Problem], *, download: bool
+) -> dict[str, models.Located]:
     found: dict[str, models.Located] = {}
     names: dict[str, str] = {}
     listed = parsed.raw.get("models")
     for index, raw in enumerate(listed if isinstance(listed, list) else []):
-        spec: ModelSpec | None = _fragment(ModelSpec, as_model(raw))
+        spec: ModelSpec | None = fragment(ModelSpec, as_model(raw))
         if spec is None:
             continue
         line = parsed.line("models", index)
@@ -111,16 +132,38 @@ def _models(parsed: Parsed, problems: list[Problem], *, download: bool) -> dict[
         names[spec.name] = spec.id
         try:
             found[spec.id] = models.locate(spec, download=download)
+            if need := found[spec.id].download:
+                downloads.append(Problem(f"models[{index}]", f"{_NOT_CACHED}{need}", _DOWNLOAD, line))
         except BabeltuneError as error:
             what, _, fix = str(error).partition(". ")
             problems.append(Problem(f"models[{index}]", what, f"{fix.rstrip('.')}.", line))
     return found
 
 
+def _exposure(parsed: Parsed, problems: list[Problem]) -> dict[str, dict[str, float]]:
+    """Name of a model -> language -> share of its pretraining data [%], where the study file says what that was."""
+    found: dict[str, dict[str, float]] = {}
+    listed = parsed.raw.get("models")
+    for index, raw in enumerate(listed if isinstance(listed, list) else []):
+        spec: ModelSpec | None = fragment(ModelSpec, as_model(raw))
+        if spec is None or spec.pretraining is None:
+            continue
+        if spec.pretraining in get_args(Corpus):
+            found[spec.name] = published(cast(Corpus, spec.pretraining))
+            continue
+        try:
+            found[spec.name] = read_shares(Path(spec.pretraining).expanduser())
+        except InputError as error:
+            line = parsed.line("models", index, "pretraining")
+            where = f"models[{index}].pretraining"
+            problems += [Problem(where, f"{one.where}: {one.what}", one.fix, line) for one in error.problems]
+    return found
+
+
 def _clashes(parsed: Parsed, problems: list[Problem]) -> None:
     """Two pairs of model and mix whose names read the same when joined (``a`` + ``b-c``, ``a-b`` + ``c``)."""
     listed, asked = parsed.raw.get("models"), parsed.raw.get("mixes")
-    specs = [_fragment(ModelSpec, as_model(raw)) for raw in (listed if isinstance(listed, list) else [])]
+    specs = [fragment(ModelSpec, as_model(raw)) for raw in (listed if isinstance(listed, list) else [])]
     seen: dict[str, str] = {}
     for name in dict.fromkeys(spec.name for spec in specs if spec is not None):
         for mix in asked if isinstance(asked, dict) else ():
@@ -130,37 +173,48 @@ def _clashes(parsed: Parsed, problems: list[Problem]) -> None:
                 problems.append(Problem(f"mixes.{mix}", what, "Give it another name.", parsed.line("mixes", mix)))
 
 
-def _label_spec(parsed: Parsed) -> LabelSpec | None:
-    spec: LabelSpec | None = _fragment(LabelSpec, parsed.raw.get("label") or {})
-    return spec
+_NOT_CACHED = "not in the local cache: "
+_DOWNLOAD = "Run once with --download."
 
 
-def _identifier(parsed: Parsed, problems: list[Problem]) -> str | None:
-    spec = _label_spec(parsed)
+def _identifier(parsed: Parsed, problems: list[Problem], downloads: list[Problem], *, download: bool) -> str | None:
+    spec = label_spec(parsed)
     if spec is None:
         return None
-    path = identify.lid176_path() if spec.identifier == "lid176" else Path(spec.identifier)
-    if not path.is_file():
-        fix = "Give 'lid176' or the path of a fastText model file."
-        problems.append(
-            Problem(
-                "label.identifier", f"there is no file '{spec.identifier}'", fix, parsed.line("label", "identifier")
-            )
-        )
+    line = parsed.line("label", "identifier")
+    need = identify.missing(spec.identifier)
+    try:
+        if need is None or download:
+            identify.locate(spec.identifier, download=download)
+        else:
+            downloads.append(Problem("label.identifier", f"{_NOT_CACHED}identifier {need}", _DOWNLOAD, line))
+        return identify.fingerprint(spec.identifier)
+    except ModelError as error:
+        what, _, fix = str(error).partition(". ")
+        problems.append(Problem("label.identifier", what, f"{fix.rstrip('.')}.", line))
         return None
-    return file_hash(path)
 
 
-def _chats(parsed: Parsed, problems: list[Problem]) -> str | None:
-    source = parsed.raw.get("chats")
-    if not isinstance(source, str) or not source:
+def _source(parsed: Parsed) -> Source | None:
+    source: Source | None = fragment(Source, as_source(parsed.raw.get("chats")))
+    return source
+
+
+def _chats(
+    parsed: Parsed, source: Source | None, problems: list[Problem], downloads: list[Problem], *, download: bool
+) -> str | None:
+    if source is None:
         return None
-    missing = [file for file in sources.chat_files(source) if not file.is_file()]
-    if missing:
-        fix = "Give 'pocket' or the path of a JSONL file."
-        problems.append(Problem("chats", f"there is no file '{source}'", fix, parsed.line("chats")))
+    try:
+        if source.hub and download:
+            sources.fetch(source, download=True)
+        elif sources.missing(source):
+            need = f"{_NOT_CACHED}chats {source.named}"
+            downloads.append(Problem("chats", need, _DOWNLOAD, parsed.line("chats")))
+        return sources.fingerprint(source)
+    except ChatsError as error:
+        problems += [Problem("chats", found.what, found.fix, parsed.line("chats")) for found in error.problems]
         return None
-    return sources.content_hash(sources.chat_files(source))
 
 
 def _items(parsed: Parsed, problems: list[Problem]) -> dict[str, tuple[str, int]]:
@@ -174,7 +228,7 @@ def _items(parsed: Parsed, problems: list[Problem]) -> dict[str, tuple[str, int]
     codes = [code for code in (listed if isinstance(listed, list) else []) if isinstance(code, str)]
     found: dict[str, tuple[str, int]] = {}
     for index, code in enumerate(codes):
-        spec: DialogueSpec | None = _fragment(DialogueSpec, {**raw, "languages": [code]})
+        spec: DialogueSpec | None = fragment(DialogueSpec, {**raw, "languages": [code]})
         if spec is None:
             continue
         line = parsed.line("tasks", "dialogue", "languages", index)
@@ -192,46 +246,3 @@ def _items(parsed: Parsed, problems: list[Problem]) -> dict[str, tuple[str, int]
         text = json.dumps([[item.id, item.prompt] for item in items], ensure_ascii=False)
         found[code] = hashlib.sha256(text.encode()).hexdigest(), len(items)
     return found
-
-
-def _label_counts(parsed: Parsed, runs: Path, chats: str, identifier: str) -> dict[str, int] | None:
-    """Usable chats per language from an earlier run's record, so that a finished study is opened at once."""
-    spec, name = _label_spec(parsed), _fragment(Name, parsed.raw.get("study"))
-    if spec is None or name is None:
-        return None
-    recipe = {"chats": chats, "identifier": identifier, "threshold": spec.threshold}
-    step, store = Step("label", "chats", recipe), Store(runs / name)
-    return dict(store.facts(step)["counts"]) if step.key in store.done((step,)) else None
-
-
-def _count(parsed: Parsed, problems: list[Problem], *, skip_bad_rows: bool) -> dict[str, int] | None:
-    spec = _label_spec(parsed)
-    if spec is None:
-        return None
-    try:
-        read = sources.read_chats(parsed.raw["chats"], skip_bad_rows=skip_bad_rows)
-    except ChatsError as error:
-        problems += error.problems
-        return None
-    try:
-        return label.label(read.chats, identify.identifier(spec.identifier), spec.threshold).counts()
-    except ModelError as error:
-        what, _, fix = str(error).partition(". ")
-        problems.append(Problem("label.identifier", what, fix, parsed.line("label", "identifier")))
-        return None
-
-
-def _shortages(parsed: Parsed, available: Mapping[str, int], problems: list[Problem]) -> None:
-    asked = parsed.raw.get("mixes")
-    for name, counts in asked.items() if isinstance(asked, dict) else ():
-        if not isinstance(counts, dict):
-            continue
-        known = {code: n for code, n in counts.items() if code in LANGUAGES and isinstance(n, int) and n > 0}
-        for code, (n, there) in mixes.shortages(known, available).items():
-            what = f"{n} chats asked, {there} usable in '{parsed.raw.get('chats')}'"
-            fix = (
-                f"Ask for at most {there}, lower label.threshold, or add chats."
-                if there
-                else "Add chats in it or take it out."
-            )
-            problems.append(Problem(f"mixes.{name}.{code}", what, fix, parsed.line("mixes", name, code)))

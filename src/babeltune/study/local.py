@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Container
 from dataclasses import dataclass
 
 from babeltune.study.check import Opened
-from babeltune.study.plan import Step
+from babeltune.study.plan import Kind, Step
 from babeltune.study.run import run_steps
 from babeltune.study.session import Session, Tell
 
-_ORDER = ("label", "mix", "proof", "tune", "generate", "score", "summary", "report")
+_ORDER = ("label", "mix", "proof", "card", "tune", "generate", "score", "summary", "report")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,23 +24,33 @@ class Ran:
     seconds: float
 
 
-def run(opened: Opened, tell: Tell) -> Ran:
+DATA: tuple[Kind, ...] = ("label", "mix", "proof", "card")
+"""The steps that need no model but for its tokenizer."""
+
+
+def run(opened: Opened, tell: Tell, kinds: Container[str] = _ORDER) -> Ran:
     """Run whatever of a study is not done. Steps of one kind and model go together, so that a base is loaded once.
+
+    ``kinds``: those to run; each with all that it needs.
 
     Raises:
         LockedError: another run holds the study.
     """
     began = time.monotonic()
-    if not opened.plan.pending(opened.store.done(opened.plan.steps)):
+    if not _pending(opened, kinds):
         return Ran(0, time.monotonic() - began)
     with opened.store.locked():
         # Asked again under the lock: another run may have finished meanwhile.
-        pending = opened.plan.pending(opened.store.done(opened.plan.steps))
+        pending = _pending(opened, kinds)
         session = Session(opened, tell)
         ranked = sorted(pending, key=lambda step: (_ORDER.index(step.kind), step.model or ""))
         for _, group in itertools.groupby(ranked, key=_together):
             run_steps(tuple(group), session)
     return Ran(len(pending), time.monotonic() - began)
+
+
+def _pending(opened: Opened, kinds: Container[str]) -> list[Step]:
+    return [step for step in opened.plan.pending(opened.store.done(opened.plan.steps)) if step.kind in kinds]
 
 
 def _together(step: Step) -> tuple[str, str]:

@@ -24,11 +24,13 @@ _SAMPLE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A model that is there."""
+    """A model that is there, or that can be fetched."""
 
     fingerprint: str
     folder: Path | None
-    """None for the bundled model until ``prepare`` has converted it."""
+    """None for the bundled model until ``prepare`` has converted it, and for a hub model that is not there yet."""
+    download: str | None = None
+    """What is to be fetched first, in words."""
 
 
 def cache_folder() -> Path:
@@ -42,10 +44,11 @@ def locate(spec: ModelSpec, *, download: bool = False) -> Located:
     """Find a model without loading it.
 
     A folder is known by its small files and by size and both ends of its large ones; a hub id by its commit; the
-    bundled model by its wheel. Nothing is fetched unless ``download``.
+    bundled model by its wheel. Nothing is fetched unless ``download``; a hub model that is not in the local cache has
+    ``Located.download`` set, and the fingerprint that it will have if its revision is a commit.
 
     Raises:
-        ModelError: it is not there.
+        ModelError: it is not there, nor on the hub.
     """
     if spec.id == BUNDLED:
         _gguf()
@@ -70,7 +73,10 @@ def locate(spec: ModelSpec, *, download: bool = False) -> Located:
             )
         )
     except LocalEntryNotFoundError as error:
-        raise ModelError(f"the hub model '{spec.id}' is not in the local cache. Run once with --download") from error
+        if download:
+            raise ModelError(f"the hub model '{spec.id}' cannot be fetched. Check the connection") from error
+        at = f" at {spec.revision[:12]}" if spec.revision else ", newest revision (pin one with `revision:`)"
+        return Located(fingerprint({"hub": spec.id, "commit": spec.revision or "main"}), None, f"model {spec.id}{at}")
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise ModelError(
             f"the hub model '{spec.id}' cannot be fetched ({error}). Check the id and your access"
@@ -82,6 +88,8 @@ def prepare(located: Located) -> Path:
     """The folder to load: converts the bundled model into the cache the first time (about 40 s)."""
     if located.folder is not None:
         return located.folder
+    if located.download is not None:
+        raise ModelError(f"not in the local cache: {located.download}. Run once with --download.")
     target = cache_folder() / f"{BUNDLED}-{located.fingerprint[:8]}"
     if not target.is_dir():
         target.parent.mkdir(parents=True, exist_ok=True)

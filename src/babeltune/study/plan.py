@@ -1,6 +1,6 @@
 """The plan: a study -> its steps, as plain data. Pure: it reads the study and the store and runs nothing.
 
-label -> mix (one a mix) -> proof
+label -> mix (one a mix) -> proof -> card (one a mix)
               mix -> tune (model x mix x tuning seed) -> generate (one a cell) -> score (one a cell) -> summary -> report
 """
 
@@ -9,27 +9,29 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from babeltune.data.makeup import Makeup
 from babeltune.measure.intervals import LEVEL, RESAMPLES, SEED
 from babeltune.records import ASSISTANT, HUMAN, STOP, Cell
 from babeltune.study.fingerprint import fingerprint
-from babeltune.study.spec import BASE, Study
+from babeltune.study.spec import BASE, LabelSpec, Study
 
-Kind = Literal["label", "mix", "proof", "tune", "generate", "score", "summary", "report"]
+Kind = Literal["label", "mix", "proof", "card", "tune", "generate", "score", "summary", "report"]
 
 _ROOMS: dict[Kind, str] = {
     "label": "data",
     "mix": "data",
     "proof": "data",
+    "card": "data",
     "tune": "finetune",
     "generate": "generate",
     "score": "measure",
     "summary": "measure",
     "report": "report",
 }
-_VERSIONS: dict[Kind, int] = dict.fromkeys(_ROOMS, 1)
+_VERSIONS: dict[Kind, int] = {**dict.fromkeys(_ROOMS, 1), "label": 2, "mix": 2, "proof": 2}
 """Raised by hand where a change to the code changes a step's result for the same recipe."""
 
 
@@ -47,6 +49,18 @@ class Inputs:
     """(task, language) -> SHA-256 of the items."""
     item_counts: Mapping[tuple[str, str], int]
     """(task, language) -> number of items."""
+    makeups: Mapping[str, Makeup]
+    """Mix -> what it is to hold."""
+    available: Mapping[str, int]
+    """Language -> usable chats; empty as long as the chats are not at hand."""
+    chat_count: int = 0
+    """Chats of the source, usable or not."""
+    downloads: tuple[str, ...] = ()
+    """What is to be fetched first, in words."""
+    absent: frozenset[str] = frozenset()
+    """Ids of the models among it."""
+    exposure: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Name of a model whose pretraining data is known -> language -> share [%]."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +115,7 @@ class Plan:
 
     study: Study
     steps: tuple[Step, ...]
+    inputs: Inputs
 
     @functools.cached_property
     def by_key(self) -> Mapping[str, Step]:
@@ -111,9 +126,25 @@ class Plan:
         """Steps of one kind, in order."""
         return tuple(step for step in self.steps if step.kind == kind)
 
+    def counts(self, mix: str) -> Mapping[str, int]:
+        """Language -> chats of a mix. A mix of every chat has what is usable, and empty ones while that is not known."""
+        makeup = self.inputs.makeups[mix]
+        return self.inputs.available if makeup.everything else makeup.counts
+
+    @functools.cached_property
+    def sized(self) -> tuple[str, ...]:
+        """Mixes of a size of their own; only these can be compared with each other."""
+        return tuple(name for name, makeup in self.inputs.makeups.items() if not makeup.everything)
+
     def pending(self, done: frozenset[str]) -> tuple[Step, ...]:
         """Steps that are not done, in order."""
         return tuple(step for step in self.steps if step.key not in done)
+
+
+def label_step(chats: str, identifier: str, spec: LabelSpec) -> Step:
+    """The first step; it depends on nothing else of the study."""
+    recipe = {"chats": chats, "identifier": identifier, "threshold": spec.threshold, "protocol": spec.protocol}
+    return Step("label", "chats", recipe)
 
 
 def make(study: Study, inputs: Inputs) -> Plan:
@@ -127,20 +158,38 @@ def make(study: Study, inputs: Inputs) -> Plan:
         steps.append(step)
         return step
 
-    label = add(
-        "label",
-        "chats",
-        {"chats": inputs.chats, "identifier": inputs.identifier, "threshold": study.label.threshold},
-    )
-    mixes = {
-        name: add(
-            "mix", name, {"counts": dict(counts), "seed": study.mix_seed}, [label], mix=name, work=sum(counts.values())
-        )
-        for name, counts in study.mixes.items()
-    }
+    label = label_step(inputs.chats, inputs.identifier, study.label)
+    steps.append(label)
     dialogue = study.tasks.dialogue
     item_hashes = {code: inputs.items["dialogue", code] for code in dialogue.languages}
-    add("proof", "proof", {"mixes": list(mixes), "items": item_hashes}, list(mixes.values()))
+    mixing = study.mixing
+    mixes = {
+        name: add(
+            "mix",
+            name,
+            {
+                "counts": [[code, n] for code, n in makeup.counts.items()],
+                "everything": makeup.everything,
+                "draw": [mixing.protocol, mixing.seed, mixing.main, makeup.pool],
+                **({"items left out": item_hashes} if mixing.overlap == "leave-out" else {}),
+            },
+            [label],
+            mix=name,
+            work=inputs.chat_count if makeup.everything else sum(makeup.counts.values()),
+        )
+        for name, makeup in inputs.makeups.items()
+    }
+    about = {"mixes": list(mixes), "items": item_hashes, "overlap": mixing.overlap, "threshold": study.label.threshold}
+    proof = add("proof", "proof", about, list(mixes.values()))
+    tokenizers = {model.name: inputs.models[model.id] for model in study.models if model.id not in inputs.absent}
+    for name, mix in mixes.items():
+        add(
+            "card",
+            f"{name}-card",
+            {"tokenizers": tokenizers, "order": [mixing.main, *mixing.order]},
+            [mix, label, proof],
+            mix=name,
+        )
     sampling = study.sampling.model_dump()
     scores = []
     for model in study.models:
@@ -149,7 +198,7 @@ def make(study: Study, inputs: Inputs) -> Plan:
             for tuning_seed in study.tuning_seeds if name != BASE else (0,):
                 tune = None
                 if name != BASE:
-                    updates = -(-sum(study.mixes[name].values()) * study.recipe.epochs // study.recipe.batch)
+                    updates = -(-mixes[name].work * study.recipe.epochs // study.recipe.batch)
                     tune = add(
                         "tune",
                         f"{model.name}-{name}-t{tuning_seed}",
@@ -181,7 +230,10 @@ def make(study: Study, inputs: Inputs) -> Plan:
                         scores.append(
                             add("score", cell.name, {"identifier": inputs.identifier}, [generate], cell=cell, mix=name)
                         )
-    members = {name: sorted(counts) for name, counts in study.mixes.items()}
+    members = {
+        name: sorted(inputs.available if makeup.everything else makeup.counts)
+        for name, makeup in inputs.makeups.items()
+    }
     # The score folders are those of the cells in this order; which they are is in their fingerprints.
     summary = add(
         "summary",
@@ -194,5 +246,5 @@ def make(study: Study, inputs: Inputs) -> Plan:
         },
         scores,
     )
-    add("report", "report", {"study": study.study}, [summary])
-    return Plan(study, tuple(steps))
+    add("report", "report", {"study": study.study, "exposure": inputs.exposure}, [summary])
+    return Plan(study, tuple(steps), inputs)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ from babeltune.study.check import Opened
 from babeltune.study.plan import Step
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from babeltune.finetune.train import Tuner
     from babeltune.records import Engine
 
@@ -42,6 +45,7 @@ class Session:
         self.tell = tell
         self._tuner: tuple[str, Tuner] | None = None
         self._engine: tuple[str, Engine] | None = None
+        self._tokenizers: dict[str, Callable[[Sequence[str]], list[int]]] | None = None
 
     def needed(self, step: Step) -> list[Path]:
         """Folders of the steps that a step needs, in order."""
@@ -78,6 +82,18 @@ class Session:
             )
         return self._engine[1]
 
+    def tokenizers(self) -> dict[str, Callable[[Sequence[str]], list[int]]]:
+        """Name of each model that is at hand -> what counts the tokens of texts."""
+        if self._tokenizers is None:
+            from transformers import AutoTokenizer
+
+            self._tokenizers = {}
+            for model in self.opened.plan.study.models:
+                if self.opened.located[model.id].download is None:
+                    tokenizer = AutoTokenizer.from_pretrained(self._folder(model.id))
+                    self._tokenizers[model.name] = functools.partial(_tokens, tokenizer)
+        return self._tokenizers
+
     def _folder(self, model: str) -> Path:
         import torch
         from transformers.utils import logging
@@ -94,6 +110,10 @@ class Session:
         if located.folder is None:
             self.tell(Event("model", model, 1, 1, "model"))
         return folder
+
+
+def _tokens(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[int]:
+    return [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
 
 
 def _device(wanted: str) -> str:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+)
 
+from babeltune.data import makeup
+from babeltune.data.makeup import LanguageCode, Makeup, Mixing, Protocol
+from babeltune.data.sources import Source
 from babeltune.finetune.recipe import LoraRecipe
-from babeltune.languages import LANGUAGES, suggest
 
 BASE = "base"
 """Reserved mix name: the model without an adapter."""
-
-
-def _language(code: str) -> str:
-    if code not in LANGUAGES:
-        raise ValueError(f"unknown language '{code}'. {suggest(code)}")
-    return code
 
 
 def _not_base(name: str) -> str:
@@ -37,7 +43,6 @@ def _once(seeds: tuple[int, ...]) -> tuple[int, ...]:
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """Letters, digits, dot, dash, underscore: names become folder names."""
 MixName = Annotated[Name, AfterValidator(_not_base)]
-LanguageCode = Annotated[str, AfterValidator(_language)]
 Count = Annotated[int, Field(ge=1)]
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1), AfterValidator(_once)]
 
@@ -51,6 +56,8 @@ class ModelSpec(_Model):
 
     id: Annotated[str, Field(min_length=1)]
     revision: str | None = None
+    pretraining: str | None = None
+    """What it saw of each language: ``llama2``, ``falcon`` or ``gpt3`` (the paper's Table 1), or a census's CSV."""
 
     @property
     def name(self) -> str:
@@ -68,9 +75,105 @@ class LabelSpec(_Model):
     """How chats get their language."""
 
     identifier: str = "lid176"
-    """``lid176`` (bundled) or the path of a fastText model, such as OpenLID's, which the paper uses."""
+    """``lid176`` (bundled), ``openlid`` (the paper's), ``openlid-quantised``, or the path of a fastText model."""
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.8
     """Least confidence of a usable chat (paper, Limitations)."""
+    protocol: Protocol = "as-paper"
+    """What the identifier reads: what was said, or (``as-run``) with the role marks that the authors' code leaves in."""
+
+
+class MultiMix(_Model):
+    """The main language and the first others of an order, such as ``{multi: 3, budget: 400}``."""
+
+    multi: Annotated[int, Field(ge=1, le=99)]
+    """Languages in all."""
+    each: Count | None = None
+    """Chats of each other language; ``mixing.each`` where neither this nor a budget is given."""
+    budget: Count | None = None
+    """Chats of all other languages together."""
+    order: tuple[LanguageCode, ...] | None = None
+    """In place of ``mixing.order``."""
+
+
+class WithoutMix(_Model):
+    """Leave-one-out, such as ``{without: es}``."""
+
+    without: LanguageCode
+    pool: tuple[LanguageCode, ...] = ()
+    """The other languages; ``mixing.order`` where it is left out."""
+    each: Count | None = None
+
+
+class AllMix(_Model):
+    """Every chat of the source: ``{all: true}``."""
+
+    all: Literal[True]
+
+
+Share = Annotated[float, Field(gt=0, le=1)]
+MIX_FORMS = ("by name", "by counts", "by shares", "multi", "without", "all")
+
+
+def _form(value: object) -> str:
+    """How a mix is given; whatever fits no form is taken for counts, which say what is wrong."""
+    if value is None:
+        return "by name"
+    if isinstance(value, dict):
+        for form in ("multi", "without", "all"):
+            if form in value:
+                return form
+        if any(isinstance(share, float) for share in value.values()):
+            return "by shares"
+    return "by counts"
+
+
+MixSpec = Annotated[
+    Annotated[None, Tag("by name")]
+    | Annotated[dict[LanguageCode, Count], Field(min_length=1), Tag("by counts")]
+    | Annotated[dict[LanguageCode, Share], Field(min_length=1), Tag("by shares")]
+    | Annotated[MultiMix, Tag("multi")]
+    | Annotated[WithoutMix, Tag("without")]
+    | Annotated[AllMix, Tag("all")],
+    Discriminator(_form),
+]
+
+
+def makeup_of(name: str, given: MixSpec, mixing: Mixing) -> Makeup:
+    """What a mix of the study file is to hold.
+
+    Raises:
+        ValueError: it cannot be made so; says why and what to do.
+    """
+    match given:
+        case None:
+            return makeup.named(name, mixing)
+        case MultiMix():
+            if given.each is not None and given.budget is not None:
+                raise ValueError("both `each` and `budget` are given. Keep one of them")
+            inner = mixing if given.order is None else dataclasses.replace(mixing, order=given.order)
+            return makeup.multi(given.multi, inner, each=given.each, budget=given.budget)
+        case WithoutMix():
+            return makeup.without(given.without, mixing, pool=given.pool, each=given.each)
+        case AllMix():
+            return Makeup(everything=True)
+        case dict():
+            if all(isinstance(value, int) for value in given.values()):
+                return makeup.counted({code: int(n) for code, n in given.items()}, mixing)
+            return makeup.shared(given, mixing)
+
+
+def as_mixes(value: object) -> object:
+    """A bare list names mixes that are known by their names."""
+    if not isinstance(value, list):
+        return value
+    if len({str(name) for name in value}) < len(value):
+        raise ValueError("a mix stands twice. Remove one")
+    return dict.fromkeys(value)
+
+
+def as_source(value: object) -> object:
+    """A bare name or path stands for ``{at: …}``."""
+    return {"at": value} if isinstance(value, str) else value
 
 
 class DialogueSpec(_Model):
@@ -124,13 +227,13 @@ class Study(_Model):
 
     study: Name
     models: Annotated[tuple[Annotated[ModelSpec, BeforeValidator(as_model)], ...], Field(min_length=1)]
-    chats: Annotated[str, Field(min_length=1)]
-    """``pocket`` (bundled) or the path of a JSONL file."""
-    mixes: Annotated[dict[MixName, Annotated[dict[LanguageCode, Count], Field(min_length=1)]], Field(min_length=1)]
-    """Mix -> language -> number of chats."""
+    chats: Annotated[Source, BeforeValidator(as_source)]
+    """``pocket`` (bundled), a file, a folder, or a hub data set with the revision to pin."""
+    mixes: Annotated[dict[MixName, MixSpec], BeforeValidator(as_mixes), Field(min_length=1)]
+    """Mix -> what it holds: nothing said (``mono``, ``multi-2`` …), counts, shares, or a family's member."""
     tasks: TasksSpec
     label: LabelSpec = LabelSpec()
-    mix_seed: Annotated[int, Field(ge=0)] = 42
+    mixing: Mixing = Field(default_factory=Mixing)
     recipe: LoraRecipe = Field(default_factory=LoraRecipe)
     base: bool = True
     """Whether the untuned model is evaluated too."""

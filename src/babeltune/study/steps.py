@@ -3,56 +3,115 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from babeltune.data import identify, label, mixes, sources
+from babeltune.data import card, identify, label, mixes, sources
+from babeltune.data.overlap import Overlap
 from babeltune.errors import MixError, Problem, TemplateError
 from babeltune.generate.journal import read_outputs
+from babeltune.languages import exposure
 from babeltune.measure import summary
 from babeltune.records import Output, Score
 from babeltune.report.results import Results
-from babeltune.study.artefacts import CHATS, OUTPUTS, PROOF, ROWS, SCORES, VERDICTS, read_chats, read_lines, write_lines
+from babeltune.study.artefacts import (
+    CARD,
+    CHATS,
+    DROPPED,
+    OUTPUTS,
+    PROOF,
+    ROWS,
+    SCORES,
+    VERDICTS,
+    read_chats,
+    read_labelled,
+    read_lines,
+    write_lines,
+)
 from babeltune.study.check import Opened, dialogue
 from babeltune.study.plan import Step
 from babeltune.study.session import Event, Session
+from babeltune.study.store import write_atomically
 
 
 def _label(step: Step, session: Session) -> dict[str, Any]:
     study, folder = session.opened.plan.study, session.opened.store.partial(step)
     read = sources.read_chats(study.chats, skip_bad_rows=session.opened.skip_bad_rows)
-    found = label.label(read.chats, identify.identifier(study.label.identifier), study.label.threshold)
+    about = study.label
+    found = label.label(read.chats, identify.identifier(about.identifier), about.threshold, about.protocol)
     write_lines(folder / CHATS, map(dataclasses.asdict, found.chats))
-    write_lines(folder / "dropped.jsonl", map(dataclasses.asdict, found.dropped))
+    write_lines(folder / DROPPED, map(dataclasses.asdict, found.dropped))
     return {"counts": found.counts(), "dropped": found.reasons(), "skipped rows": len(read.skipped)}
 
 
 def _mix(step: Step, session: Session) -> dict[str, Any]:
-    study = session.opened.plan.study
+    plan = session.opened.plan
     assert step.mix is not None
     (labelled,) = session.needed(step)
-    mix = mixes.build(step.mix, study.mixes[step.mix], read_chats(labelled / CHATS), study.mix_seed)
+    makeup, mixing = plan.inputs.makeups[step.mix], plan.study.mixing
+    if makeup.everything:
+        found = read_labelled(labelled)
+        chats = [*found.chats, *(drop.chat for drop in found.dropped)]
+    else:
+        chats = read_chats(labelled / CHATS)
+    held = 0
+    if mixing.overlap == "leave-out":
+        overlap = _overlap(session)
+        kept = [chat for chat in chats if overlap.of(chat) is None]
+        held, chats = len(chats) - len(kept), kept
+    mix = mixes.build(step.mix, makeup, chats, mixing)
     write_lines(session.opened.store.partial(step) / CHATS, map(dataclasses.asdict, mix.chats))
-    return {"chats": len(mix.chats)}
+    return {"chats": len(mix.chats), "left out as they hold a test prompt": held}
+
+
+def _overlap(session: Session) -> Overlap:
+    study = session.opened.plan.study
+    task = dialogue(study)
+    return Overlap(item for code in study.tasks.dialogue.languages for item in task.items(code, "xx:xx"))
 
 
 def _proof(step: Step, session: Session) -> dict[str, Any]:
-    study = session.opened.plan.study
+    plan = session.opened.plan
     built = [
-        mixes.Mix(name, tuple(read_chats(folder / CHATS)))
-        for name, folder in zip(study.mixes, session.needed(step), strict=True)
+        mixes.Mix(name, tuple(read_chats(folder / CHATS)), makeup.everything)
+        for (name, makeup), folder in zip(plan.inputs.makeups.items(), session.needed(step), strict=True)
     ]
-    task = dialogue(study)
-    prompts = [item.prompt for code in study.tasks.dialogue.languages for item in task.items(code, "xx:xx")]
-    claims = mixes.prove(built, study.label.threshold, prompts)
-    broken = [claim for claim in claims if not claim.holds and claim.name != "equal size"]
+    claims = mixes.prove(built, plan.study.label.threshold, plan.study.mixing, _overlap(session))
+    broken = [claim for claim in claims if not claim.holds and claim.binding]
     if broken:
         words = "; ".join(f"{claim.name} ({claim.detail})" for claim in broken)
-        raise MixError(
-            f"the mixes do not hold what they promise: {words}. Mend the chats or the mixes in the study file."
-        )
+        leaking = any(claim.name == mixes.NO_TEST_PROMPT for claim in broken)
+        fix = "Set mixing.overlap: leave-out to draw without them." if leaking else "Mend the chats or the mixes."
+        raise MixError(f"the mixes do not hold what they promise: {words}. {fix}")
     write_lines(session.opened.store.partial(step) / PROOF, map(dataclasses.asdict, claims))
     return {"claims": {claim.name: claim.holds for claim in claims}}
+
+
+def _card(step: Step, session: Session) -> dict[str, Any]:
+    plan, store = session.opened.plan, session.opened.store
+    study = plan.study
+    assert step.mix is not None
+    folder, _, proof = session.needed(step)
+    makeup = plan.inputs.makeups[step.mix]
+    mix = mixes.Mix(step.mix, tuple(read_chats(folder / CHATS)), makeup.everything)
+    made = card.card(mix, study.mixing, session.tokenizers())
+    facts = store.facts(plan.by_key[step.needs[1]])
+    dropped = ", ".join(f"{n:,} {reason}" for reason, n in facts["dropped"].items())
+    about = {
+        "study": study.study,
+        "source": study.chats.named,
+        "source fingerprint": f"`{plan.inputs.chats}`",
+        "language identification": f"{study.label.identifier}, confidence of at least {study.label.threshold:g}",
+        "usable chats of the source": f"{sum(facts['counts'].values()):,} (dropped: {dropped or 'none'})",
+        "draw": f"{study.mixing.protocol}, seed {study.mixing.seed}",
+        "chats": f"`../{folder.name}/{CHATS}`, one a line, with ids, language and confidence",
+    }
+    claims = [mixes.Claim(**row) for row in read_lines(proof / PROOF)]
+    target = store.partial(step)
+    write_atomically(target / CARD, json.dumps(dataclasses.asdict(made), ensure_ascii=False, indent=1) + "\n")
+    write_atomically(target / "card.md", card.markdown(made, about, claims))
+    return {"content": made.content_hash}
 
 
 def check_tuning(steps: Sequence[Step], session: Session) -> None:
@@ -130,7 +189,7 @@ def _summary(step: Step, session: Session) -> dict[str, Any]:
     found = summary.verdicts(
         scored,
         task.metrics[0],
-        {name: tuple(counts) for name, counts in study.mixes.items()},
+        {name: tuple(plan.counts(name)) for name in plan.sized},
         margin=study.verdict.margin,
         in_kind=study.verdict.in_kind,
     )
@@ -153,7 +212,7 @@ def load_results(opened: Opened) -> Results:
     folder = store.open(plan.of("summary")[0])
     return Results(
         study=plan.study.study,
-        mixes={name: dict(counts) for name, counts in plan.study.mixes.items()},
+        mixes={name: dict(plan.counts(name)) for name in plan.study.mixes},
         rows=tuple(read_lines(folder / ROWS)),
         verdicts=tuple(read_lines(folder / VERDICTS)),
         claims=tuple(read_lines(store.open(plan.of("proof")[0]) / PROOF)),
@@ -166,6 +225,7 @@ def load_results(opened: Opened) -> Results:
         recipe=plan.study.model_dump(mode="json"),
         labelled=store.facts(plan.of("label")[0]),
         left_out={step.name: int(store.facts(step)["left_out"]) for step in plan.of("tune")},
+        exposure={model: exposure(shares) for model, shares in plan.inputs.exposure.items()},
         hashes={step.key: step.fingerprint for step in plan.steps if step.kind in ("label", "mix", "tune")},
     )
 
@@ -174,6 +234,7 @@ WORK: dict[str, Callable[[Step, Session], dict[str, Any]]] = {
     "label": _label,
     "mix": _mix,
     "proof": _proof,
+    "card": _card,
     "tune": _tune,
     "score": _score,
     "summary": _summary,

@@ -9,20 +9,26 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from babeltune.data.makeup import Mixing
+from babeltune.data.sources import Columns, Source
 from babeltune.errors import Problem, StudyError
 from babeltune.finetune.recipe import LoraRecipe
 from babeltune.study.spec import (
+    MIX_FORMS,
+    AllMix,
     DialogueSpec,
     ExecutionSpec,
     LabelSpec,
     ModelSpec,
+    MultiMix,
     SamplingSpec,
     Study,
     TasksSpec,
     VerdictSpec,
+    WithoutMix,
 )
 
 
@@ -94,6 +100,20 @@ def parse(path: Path) -> Parsed:
     return Parsed(path, raw, lines, tuple(problems), None if problems else study)
 
 
+def fragment(kind: Any, raw: object) -> Any:
+    """A part of the file by itself, or None where that part has problems of its own (they are listed already)."""
+    try:
+        return TypeAdapter(kind).validate_python(raw)
+    except ValidationError:
+        return None
+
+
+def label_spec(parsed: Parsed) -> LabelSpec | None:
+    """How chats get their language, or None where that part has problems of its own."""
+    spec: LabelSpec | None = fragment(LabelSpec, parsed.raw.get("label") or {})
+    return spec
+
+
 def _walk(
     node: yaml.Node, place: tuple[str | int, ...], lines: dict[tuple[str | int, ...], int], problems: list[Problem]
 ) -> None:
@@ -142,6 +162,8 @@ def _echo(details: ErrorDetails) -> bool:
 
 def _problem(details: ErrorDetails, parsed: Parsed) -> Problem:
     place = tuple(part for part in details["loc"] if part != "[key]")
+    if place[:1] == ("mixes",) and len(place) > 2 and place[2] in MIX_FORMS:
+        place = (*place[:2], *place[3:])  # which form of mix it was taken for
     where, line = _dotted(place), parsed.line(*place)
     kind, seen = details["type"], details["input"]
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
@@ -173,7 +195,12 @@ def _fields(place: tuple[str | int, ...]) -> list[str]:
         ("verdict",): list(VerdictSpec.model_fields),
         ("execution",): list(ExecutionSpec.model_fields),
         ("recipe",): list(LoraRecipe.__dataclass_fields__),
+        ("mixing",): list(Mixing.__dataclass_fields__),
+        ("chats",): list(Source.__dataclass_fields__),
+        ("chats", "columns"): list(Columns.__dataclass_fields__),
     }
     if place[:1] == ("models",):
         return list(ModelSpec.model_fields)
+    if place[:1] == ("mixes",) and len(place) == 2:
+        return [name for form in (MultiMix, WithoutMix, AllMix) for name in form.model_fields]
     return nested.get(place, list(Study.model_fields))

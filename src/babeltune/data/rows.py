@@ -1,0 +1,347 @@
+"""Rows: any file of records, or a hub data set -> rows, one at a time, at constant memory.
+
+A kind is told by its suffix: ``.jsonl``, ``.ndjson``, ``.json`` (one array, which is read whole, or one object a line),
+``.csv`` and ``.tsv`` (with a header), ``.txt`` (one document a line, in the field ``text``), each also as ``.gz`` or
+``.zst``, and ``.parquet``. Lines that hold nothing are passed over and never counted.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import itertools
+import json
+import sys
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from babeltune.errors import ChatsError, Problem
+
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt", ".parquet")
+"""What tells the kind of a file; ``.gz`` or ``.zst`` may follow, except upon ``.parquet``."""
+_KINDS = f"Known kinds: {', '.join(SUFFIXES)}; all but the last also with .gz or .zst."
+_UTF8 = "Save the file as UTF-8."
+_JSON = "One JSON object a line."
+_BLOCK = 1 << 16
+"""Bytes read at once."""
+_BATCH = 1000
+"""Rows of a columnar file or a hub set that are in memory at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record of a source."""
+
+    where: str
+    """``chats.jsonl:12`` (1-based line), ``data.parquet row 13`` (1-based row), ``train[3]`` (0-based, a hub set's)."""
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class HubSet:
+    """A data set of the Hugging Face hub."""
+
+    id: str
+    """Such as ``org/name``."""
+    revision: str | None = None
+    """Commit, branch or tag; the newest where it is left out."""
+    config: str | None = None
+    splits: tuple[str, ...] = ()
+    """In this order; where none is named, all: train, validation, test, then others as the set lists them."""
+
+
+def kind_of(path: Path) -> str | None:
+    """One of ``SUFFIXES``, or None for a file of no known kind."""
+    suffixes = [suffix.lower() for suffix in path.suffixes] or [""]
+    packed = suffixes[-1] in (".gz", ".zst")
+    kind = suffixes[-2] if packed and len(suffixes) > 1 else suffixes[-1]
+    return kind if kind in SUFFIXES and not (packed and kind == ".parquet") else None
+
+
+def files_of(path: Path) -> list[Path]:
+    """The file itself, or the data files of a folder and its folders, sorted by name; nothing hidden.
+
+    Raises:
+        ChatsError: nothing is there, the file is of no known kind, or the folder holds no file of a known kind.
+    """
+    if path.is_dir():
+        inside = (file.relative_to(path) for file in path.rglob("*") if kind_of(file) and file.is_file())
+        files = sorted(path / file for file in inside if not any(part.startswith(".") for part in file.parts))
+        if not files:
+            raise ChatsError(f"folder '{path}'", [Problem(str(path), "holds no data files", _KINDS)])
+        return files
+    if not path.is_file():
+        raise ChatsError(f"file '{path}'", [Problem(str(path), "there is no such file or folder", "Check the path.")])
+    if kind_of(path) is None:
+        raise _broken(path, "is of no known kind", _KINDS)
+    return [path]
+
+
+def file_rows(path: Path, *, skip: int = 0, columns: Sequence[str] | None = None) -> Iterator[Row | Problem]:
+    """The rows of a file, and in the place of a broken one its problem.
+
+    ``skip``: so many records, broken ones included, are passed over without being parsed, as a reader that goes on has
+    seen them. ``columns``: no other fields are kept (and of a parquet file none are read).
+
+    Raises:
+        ChatsError: the file cannot be read, or not to its end (cut short, damaged); rows before that were yielded.
+    """
+    match kind_of(path):
+        case ".jsonl" | ".ndjson":
+            rows = _json_lines(path, skip)
+        case ".json":
+            rows = _json(path, skip)
+        case ".csv":
+            rows = _table(path, ",", skip)
+        case ".tsv":
+            rows = _table(path, "\t", skip)
+        case ".txt":
+            rows = _text_lines(path, skip)
+        case ".parquet":
+            yield from _parquet(path, skip, columns)
+            return
+        case _:
+            raise _broken(path, "is of no known kind", _KINDS)
+    if columns is None:
+        yield from rows
+        return
+    kept = frozenset(columns)
+    for row in rows:
+        if isinstance(row, Row):
+            row = Row(row.where, {name: value for name, value in row.fields.items() if name in kept})
+        yield row
+
+
+def hub_rows(
+    hub: HubSet, *, folder: Path | None = None, skip: int = 0, columns: Sequence[str] | None = None
+) -> Iterator[Row]:
+    """The rows of a hub set, split after split, streamed; from ``folder``, a snapshot of the set, without the network.
+
+    ``skip`` counts over all splits; rows passed over are read, but not turned into objects. A field that a row lacks
+    and others have is None.
+
+    Raises:
+        ChatsError: the set, its config or a split is not there, or cannot be read (offline, gated, damaged).
+    """
+    for split, number, table in _tables(hub, folder):
+        if skip >= len(table):
+            skip -= len(table)
+            continue
+        rows = table if columns is None else table.select([name for name in table.column_names if name in columns])
+        for index, fields in enumerate(_objects(rows.slice(skip)), number + skip):
+            yield Row(f"{split}[{index}]", fields)
+        skip = 0
+
+
+def _broken(path: Path, what: str, fix: str) -> ChatsError:
+    return ChatsError(f"file '{path}'", [Problem(path.name, what, fix)])
+
+
+def _opened(path: Path) -> IO[bytes]:
+    match path.suffix.lower():
+        case ".gz":
+            return io.BufferedReader(gzip.open(path), _BLOCK)
+        case ".zst":
+            import pyarrow
+
+            return io.BufferedReader(pyarrow.CompressedInputStream(pyarrow.OSFile(str(path)), "zstd"), _BLOCK)
+        case _:
+            return path.open("rb", buffering=_BLOCK)
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """Every line with its end, the first without a byte order mark.
+
+    Only a newline ends a line: U+2028 and the like may stand bare inside JSON strings.
+    """
+    number = 0
+    try:
+        with _opened(path) as handle:
+            for number, raw in enumerate(handle, 1):
+                yield raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
+    except (OSError, EOFError, zlib.error) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        if number:
+            raise _broken(path, f"breaks off after line {number} ({why})", "Fetch or write the file again.") from error
+        raise _broken(path, f"cannot be read ({why})", "Check the path, and that the file is whole.") from error
+
+
+def _filled(path: Path, skip: int) -> Iterator[tuple[str, bytes]]:
+    """Place and bytes of the lines that hold anything, from the ``skip``-th of them on."""
+    lines = ((number, raw) for number, raw in enumerate(_lines(path), 1) if raw and not raw.isspace())
+    for number, raw in itertools.islice(lines, skip, None):
+        yield f"{path.name}:{number}", raw
+
+
+def _json_lines(path: Path, skip: int) -> Iterator[Row | Problem]:
+    for where, raw in _filled(path, skip):
+        try:
+            fields = json.loads(raw.decode().rstrip("\r\n"))
+        except UnicodeDecodeError as error:
+            yield Problem(where, f"invalid UTF-8 at byte {error.start + 1} of the line", _UTF8)
+        except json.JSONDecodeError as error:
+            yield Problem(where, f"broken JSON at column {error.colno} ({error.msg})", _JSON)
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
+            yield Problem(where, f"JSON beyond all measure ({error})", _JSON)
+        else:
+            yield _row(where, fields)
+
+
+def _json(path: Path, skip: int) -> Iterator[Row | Problem]:
+    _, first = next(_filled(path, 0), ("", b""))
+    if not first.lstrip().startswith(b"["):
+        yield from _json_lines(path, skip)
+        return
+    fix = "One array of objects, or one object a line."
+    try:
+        records = json.loads(b"".join(_lines(path)).decode())
+    except UnicodeDecodeError as error:
+        raise _broken(path, f"invalid UTF-8 ({error.reason})", _UTF8) from error
+    except json.JSONDecodeError as error:
+        raise _broken(path, f"broken JSON at line {error.lineno}, column {error.colno} ({error.msg})", fix) from error
+    except (ValueError, RecursionError) as error:
+        raise _broken(path, f"JSON beyond all measure ({error})", fix) from error
+    for number, fields in enumerate(itertools.islice(records, skip, None), skip + 1):
+        yield _row(f"{path.name} row {number}", fields)
+
+
+def _row(where: str, fields: object) -> Row | Problem:
+    if isinstance(fields, dict):
+        return Row(where, fields)
+    return Problem(where, f"a {type(fields).__name__} in place of an object", _JSON)
+
+
+def _text_lines(path: Path, skip: int) -> Iterator[Row | Problem]:
+    for where, raw in _filled(path, skip):
+        try:
+            yield Row(where, {"text": raw.decode().rstrip("\r\n")})
+        except UnicodeDecodeError as error:
+            yield Problem(where, f"invalid UTF-8 at byte {error.start + 1} of the line", _UTF8)
+
+
+def _table(path: Path, delimiter: str, skip: int) -> Iterator[Row | Problem]:
+    """Quoted as RFC 4180 says, between tabs too. A row may be many lines; it is named by its first."""
+    csv.field_size_limit(sys.maxsize)
+    # Bytes that are no UTF-8 pass as half characters, so that they cost no more than their own row.
+    text = (raw.decode(errors="surrogateescape") for raw in _lines(path))
+    records = _records(csv.reader(text, delimiter=delimiter, strict=True), path.name)
+    where, header = next(records, ("", []))
+    if isinstance(header, Problem):
+        raise _broken(path, f"the header cannot be read: {header.what}", header.fix)
+    doubled = [name for index, name in enumerate(header) if name in header[:index]]
+    if doubled:
+        raise _broken(path, f"the column '{doubled[0]}' stands twice in the header", "Give each column its own name.")
+    for where, cells in itertools.islice(records, skip, None):
+        if isinstance(cells, Problem):
+            yield cells
+        elif len(cells) != len(header):
+            what = f"{len(cells)} field{'s' if len(cells) != 1 else ''} where the header has {len(header)}"
+            yield Problem(where, what, f"A field that holds a {delimiter!r}, a quote or a line end stands in quotes.")
+        else:
+            yield Row(where, dict(zip(header, cells, strict=True)))
+
+
+def _records(reader: Any, name: str) -> Iterator[tuple[str, list[str] | Problem]]:
+    """Place and cells of what a CSV reader finds; it goes on behind a broken record."""
+    while True:
+        where = f"{name}:{reader.line_num + 1}"
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield where, Problem(where, f"broken quotes ({error})", "Double each quote inside a quoted field.")
+            continue
+        if len(cells) < 2 and not "".join(cells).strip():
+            continue
+        try:
+            "".join(cells).encode()
+        except UnicodeEncodeError:
+            yield where, Problem(where, "invalid UTF-8", _UTF8)
+        else:
+            yield where, cells
+
+
+def _parquet(path: Path, skip: int, columns: Sequence[str] | None) -> Iterator[Row | Problem]:
+    import pyarrow
+    from pyarrow import parquet
+
+    number = 0
+    try:
+        with parquet.ParquetFile(path, buffer_size=_BLOCK) as file:
+            groups = list(range(file.num_row_groups))
+            while groups and number + (size := file.metadata.row_group(groups[0]).num_rows) <= skip:
+                number += size
+                del groups[0]
+            wanted = list(columns) if columns is not None else None
+            for batch in file.iter_batches(_BATCH, row_groups=groups, columns=wanted):
+                seen = min(len(batch), max(0, skip - number))
+                for index, fields in enumerate(_decoded(batch.slice(seen)), number + seen + 1):
+                    where = f"{path.name} row {index}"
+                    yield Row(where, fields) if fields is not None else Problem(where, "invalid UTF-8", _UTF8)
+                number += len(batch)
+    except (pyarrow.ArrowException, OSError, ValueError) as error:  # ValueError: a date that Python has not
+        if number:
+            raise _broken(path, f"breaks off after row {number} ({error})", "Fetch or write the file again.") from error
+        raise _broken(path, f"cannot be read ({error})", "Check that it is a whole parquet file.") from error
+
+
+def _decoded(batch: Any) -> Iterator[dict[str, Any] | None]:
+    """The rows of an Arrow batch; None for one whose text is no UTF-8."""
+    try:
+        rows: list[dict[str, Any]] = batch.to_pylist()
+    except UnicodeDecodeError:
+        if len(batch) == 1:
+            yield None
+            return
+        for index in range(len(batch)):
+            yield from _decoded(batch.slice(index, 1))
+    else:
+        yield from rows
+
+
+def _tables(hub: HubSet, folder: Path | None) -> Iterator[tuple[str, int, Any]]:
+    """Split, number of its rows that came before, and the next rows as an Arrow table."""
+    import datasets
+    import pyarrow
+    from datasets.exceptions import DatasetsError
+
+    place = hub.id
+    try:
+        found = datasets.load_dataset(
+            str(folder or hub.id), hub.config, revision=None if folder else hub.revision, streaming=True
+        )
+        known = [split for split in ("train", "validation", "test") if split in found]
+        known += [split for split in found if split not in known]
+        for split in hub.splits or known:
+            if split not in found:
+                fix = f"Splits of this set: {', '.join(known)}."
+                raise ChatsError(f"hub set '{hub.id}'", [Problem(hub.id, f"has no split '{split}'", fix)])
+        for split in hub.splits or known:
+            number = 0
+            for table in found[split].with_format("arrow").iter(batch_size=_BATCH):
+                place = f"{hub.id}, {split}[{number}]"
+                yield split, number, table
+                number += len(table)
+    # What datasets raises has no common base: RuntimeError for a set of code, ValueError for an unknown config.
+    except (DatasetsError, pyarrow.ArrowException, OSError, ValueError, RuntimeError) as error:
+        what = f"cannot be read ({' '.join(str(error).split())})"
+        fix = "Check its id, revision and config, your access to it, and the network."
+        if folder:
+            fix = "Check its config; where files of it are missing, run once with --download."
+        raise ChatsError(f"hub set '{hub.id}'", [Problem(place, what, fix)]) from error
+
+
+def _objects(table: Any) -> Iterator[dict[str, Any]]:
+    """Rows of an Arrow table. Objects of many shapes come as JSON text, which datasets turns back; images stay bytes."""
+    from datasets import Features
+
+    features = Features.from_arrow_schema(table.schema)
+    encoded = Features({name: kind for name, kind in features.items() if "Json(" in repr(kind)})
+    for fields in table.to_pylist():
+        yield {**fields, **encoded.decode_example({name: fields[name] for name in encoded})}
