@@ -1,6 +1,6 @@
 # make demo   the paper in miniature, on this machine's CPU: about ten minutes, installation aside
 # make test   lint, types and the tests that need no real model
-.PHONY: demo test test-slow bench clean
+.PHONY: demo test test-slow test-ray bench clean
 
 PYTHON ?= python3.11
 RUNS ?= runs
@@ -21,6 +21,10 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow
+
+test-ray: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-ray.lock
+	$(BIN)/pytest -m slow tests/data/census
 
 bench: $(READY)
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

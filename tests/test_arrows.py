@@ -95,4 +95,4 @@ def test_peft_is_known_to_the_tuning_and_the_transformers_engine_alone() -> None
 
 
 def test_ray_is_known_to_the_census_alone() -> None:
-    assert importers("ray") == {"data/census_ray.py"}
+    assert importers("ray") == {"data/census/on_ray.py"}

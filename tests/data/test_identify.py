@@ -51,10 +51,13 @@ class Scripted:
         return [labels] * len(lines), [probabilities] * len(lines)
 
 
-def scripted(*answer):
-    made = FastText(Path("never-read.bin"))
-    made.__dict__["_model"] = Scripted(*answer)
-    return made.identify(["words"])[0]
+@pytest.fixture
+def scripted(monkeypatch):
+    def made(*answer):
+        monkeypatch.setattr("babeltune.data.identify._load", lambda path: Scripted(*answer))
+        return FastText(Path("never-read.bin")).identify(["words"])[0]
+
+    return made
 
 
 @given(LINES, LETTERS, LINES)
@@ -164,15 +167,15 @@ def test_a_softmax_above_1_is_cut_to_1():
     assert one(GERMAN).probability == 1.0
 
 
-def test_an_undefined_probability_is_no_verdict():
+def test_an_undefined_probability_is_no_verdict(scripted):
     assert scripted(("__label__de",), (math.nan,)) == Identified(None, 0.0, "no probability")
 
 
-def test_a_model_that_gives_no_label_is_no_verdict():
+def test_a_model_that_gives_no_label_is_no_verdict(scripted):
     assert scripted((), ()) == Identified(None, 0.0, "no label")
 
 
-def test_the_prefix_of_a_label_is_taken_off():
+def test_the_prefix_of_a_label_is_taken_off(scripted):
     assert scripted(("__label__deu_Latn",), (0.9,)) == Identified("deu_Latn", 0.9)
 
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from babeltune.data.rows import HubSet, Row, file_rows, files_of, hub_rows, kind_of
+from babeltune.data.hub import HubSet, hub_rows
+from babeltune.data.rows import Row, file_rows, files_of, kind_of
 from babeltune.errors import ChatsError, Problem
 
 ROWS = [{"id": "a", "text": "¿Qué tal?\nBien."}, {"id": "b", "text": 'a "quoted", word\t'}, {"id": "c", "text": "好的"}]

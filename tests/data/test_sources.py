@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from babeltune.data.rows import HubSet
+from babeltune.data.hub import HubSet
+from babeltune.data.rows import files_of
 from babeltune.data.sources import (
     GUANACO,
     POCKET,
     Columns,
     Source,
-    chat_files,
     chats,
     content_hash,
     fetch,
@@ -180,7 +180,7 @@ def test_the_bundled_source_is_read_whole():
 
 
 def test_the_bundled_files_come_in_a_fixed_order():
-    assert [file.stem for file in chat_files("pocket")] == ["de", "en", "es", "fr", "ru", "zh"]
+    assert [file.stem for file in files_of(POCKET / "chats")] == ["de", "en", "es", "fr", "ru", "zh"]
 
 
 def test_the_hash_of_one_file_is_that_of_its_digest(tmp_path):
@@ -325,7 +325,7 @@ def test_the_pockets_fingerprint_is_its_content():
     digest = hashlib.sha256()
     for file in sorted((POCKET / "chats").glob("*.jsonl")):
         digest.update(hashlib.sha256(file.read_bytes()).digest())
-    assert fingerprint(Source("pocket")) == digest.hexdigest() == content_hash(chat_files("pocket"))
+    assert fingerprint(Source("pocket")) == digest.hexdigest() == content_hash(files_of(POCKET / "chats"))
 
 
 def test_a_files_fingerprint_sees_content_and_how_it_is_read_but_no_name(tmp_path):

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from babeltune.cli import lid, mix, study
+from babeltune.cli import census, lid, mix, study
 from babeltune.cli.terminal import errors
 from babeltune.errors import BabeltuneError
 
@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-for verb in (study.plan, mix.mix, study.run, study.status, study.report, lid.lid):
+for verb in (study.plan, mix.mix, study.run, study.status, study.report, lid.lid, census.census):
     app.command()(verb)
 
 

@@ -53,7 +53,9 @@ def mix(
         said = f"{name}: content {one.content_hash[:16]}, card {folder / 'card.md'}"
         console.print(said, markup=False, highlight=False, soft_wrap=True)
     for need in plan.inputs.downloads:
-        console.print(f"No token counts: not in the local cache: {need}.", markup=False, highlight=False, soft_wrap=True)
+        console.print(
+            f"No token counts: not in the local cache: {need}.", markup=False, highlight=False, soft_wrap=True
+        )
 
 
 def _by_language(cards: Sequence[Card], tokenizer: str | None) -> Table:

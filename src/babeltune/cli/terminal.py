@@ -40,7 +40,8 @@ def open_(study: Path, runs: Path, *, skip_bad_rows: bool, download: bool, may_l
     online(download)
     from babeltune.study.check import open_study
 
-    return open_study(study, runs, skip_bad_rows=skip_bad_rows, download=download, may_lack=may_lack)
+    with errors.status("reading the study, its models and its chats"):
+        return open_study(study, runs, skip_bad_rows=skip_bad_rows, download=download, may_lack=may_lack)
 
 
 def progress() -> Progress:

@@ -58,24 +58,13 @@ class FastText:
         self.path = path
         self.threads = threads
 
-    @functools.cached_property
-    def _model(self) -> _FastText:
-        import fasttext_new
-
-        if not self.path.is_file():
-            raise ModelError(f"{self.path}: no such fastText model. Give the path of a .bin or .ftz file.")
-        try:
-            return fasttext_new.load_model(str(self.path))
-        except (ValueError, OSError) as error:
-            raise ModelError(f"{self.path}: not a fastText model ({error}). Download it again.") from error
-
     def identify(self, texts: Sequence[str]) -> list[Identified]:
         """One verdict a text. Text without a letter is abstained on; so is text that the model gives no label."""
         found: list[Identified] = []
         for batch in _batches(texts):
             lines = [_line(text) for text in batch]
             spoken = [any(map(str.isalpha, line)) for line in lines]
-            labels, probabilities = self._model.predict_batch(
+            labels, probabilities = _load(self.path).predict_batch(
                 [line for line, speaks in zip(lines, spoken, strict=True) if speaks], threads=self.threads
             )
             verdicts = map(_verdict, labels, probabilities)
@@ -84,6 +73,19 @@ class FastText:
                     next(verdicts) if speaks else Identified(None, 0.0, "no letters" if line.strip() else "empty")
                 )
         return found
+
+
+@functools.cache
+def _load(path: Path) -> _FastText:
+    """A model, once in a process: it may take a gigabyte and ten seconds."""
+    import fasttext_new
+
+    if not path.is_file():
+        raise ModelError(f"{path}: no such fastText model. Give the path of a .bin or .ftz file.")
+    try:
+        return fasttext_new.load_model(str(path))
+    except (ValueError, OSError) as error:
+        raise ModelError(f"{path}: not a fastText model ({error}). Download it again.") from error
 
 
 def _batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -137,7 +139,7 @@ def locate(name: str, *, download: bool = False) -> Path:
         path = Path(name).expanduser()
         if not path.is_file():
             raise ModelError(
-                f"there is no file '{name}'. Give {', '.join([LID176, *HUB])}, or the path of a fastText model file"
+                f"there is no file '{name}'. Give {', '.join([LID176, *HUB])}, or the path of a fastText model file."
             )
         return path
     from huggingface_hub import hf_hub_download
@@ -148,10 +150,10 @@ def locate(name: str, *, download: bool = False) -> Path:
         return Path(hf_hub_download(hub.repository, hub.file, revision=hub.revision, local_files_only=not download))
     except LocalEntryNotFoundError as error:
         if download:
-            raise ModelError(f"{hub} cannot be fetched: the hub is not reached. Check the connection") from error
-        raise ModelError(f"{hub} is not in the local cache. Run once with --download") from error
+            raise ModelError(f"{hub} cannot be fetched: the hub is not reached. Check the connection.") from error
+        raise ModelError(f"{hub} is not in the local cache. Run once with --download.") from error
     except (HfHubHTTPError, OSError) as error:
-        raise ModelError(f"{hub} cannot be fetched ({error}). Check the connection") from error
+        raise ModelError(f"{hub} cannot be fetched ({error}). Check the connection.") from error
 
 
 def missing(name: str) -> HubFile | None:

@@ -42,19 +42,6 @@ class Row:
     fields: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class HubSet:
-    """A data set of the Hugging Face hub."""
-
-    id: str
-    """Such as ``org/name``."""
-    revision: str | None = None
-    """Commit, branch or tag; the newest where it is left out."""
-    config: str | None = None
-    splits: tuple[str, ...] = ()
-    """In this order; where none is named, all: train, validation, test, then others as the set lists them."""
-
-
 def kind_of(path: Path) -> str | None:
     """One of ``SUFFIXES``, or None for a file of no known kind."""
     suffixes = [suffix.lower() for suffix in path.suffixes] or [""]
@@ -115,27 +102,6 @@ def file_rows(path: Path, *, skip: int = 0, columns: Sequence[str] | None = None
         if isinstance(row, Row):
             row = Row(row.where, {name: value for name, value in row.fields.items() if name in kept})
         yield row
-
-
-def hub_rows(
-    hub: HubSet, *, folder: Path | None = None, skip: int = 0, columns: Sequence[str] | None = None
-) -> Iterator[Row]:
-    """The rows of a hub set, split after split, streamed; from ``folder``, a snapshot of the set, without the network.
-
-    ``skip`` counts over all splits; rows passed over are read, but not turned into objects. A field that a row lacks
-    and others have is None.
-
-    Raises:
-        ChatsError: the set, its config or a split is not there, or cannot be read (offline, gated, damaged).
-    """
-    for split, number, table in _tables(hub, folder):
-        if skip >= len(table):
-            skip -= len(table)
-            continue
-        rows = table if columns is None else table.select([name for name in table.column_names if name in columns])
-        for index, fields in enumerate(_objects(rows.slice(skip)), number + skip):
-            yield Row(f"{split}[{index}]", fields)
-        skip = 0
 
 
 def _broken(path: Path, what: str, fix: str) -> ChatsError:
@@ -303,45 +269,3 @@ def _decoded(batch: Any) -> Iterator[dict[str, Any] | None]:
             yield from _decoded(batch.slice(index, 1))
     else:
         yield from rows
-
-
-def _tables(hub: HubSet, folder: Path | None) -> Iterator[tuple[str, int, Any]]:
-    """Split, number of its rows that came before, and the next rows as an Arrow table."""
-    import datasets
-    import pyarrow
-    from datasets.exceptions import DatasetsError
-
-    place = hub.id
-    try:
-        found = datasets.load_dataset(
-            str(folder or hub.id), hub.config, revision=None if folder else hub.revision, streaming=True
-        )
-        known = [split for split in ("train", "validation", "test") if split in found]
-        known += [split for split in found if split not in known]
-        for split in hub.splits or known:
-            if split not in found:
-                fix = f"Splits of this set: {', '.join(known)}."
-                raise ChatsError(f"hub set '{hub.id}'", [Problem(hub.id, f"has no split '{split}'", fix)])
-        for split in hub.splits or known:
-            number = 0
-            for table in found[split].with_format("arrow").iter(batch_size=_BATCH):
-                place = f"{hub.id}, {split}[{number}]"
-                yield split, number, table
-                number += len(table)
-    # What datasets raises has no common base: RuntimeError for a set of code, ValueError for an unknown config.
-    except (DatasetsError, pyarrow.ArrowException, OSError, ValueError, RuntimeError) as error:
-        what = f"cannot be read ({' '.join(str(error).split())})"
-        fix = "Check its id, revision and config, your access to it, and the network."
-        if folder:
-            fix = "Check its config; where files of it are missing, run once with --download."
-        raise ChatsError(f"hub set '{hub.id}'", [Problem(place, what, fix)]) from error
-
-
-def _objects(table: Any) -> Iterator[dict[str, Any]]:
-    """Rows of an Arrow table. Objects of many shapes come as JSON text, which datasets turns back; images stay bytes."""
-    from datasets import Features
-
-    features = Features.from_arrow_schema(table.schema)
-    encoded = Features({name: kind for name, kind in features.items() if "Json(" in repr(kind)})
-    for fields in table.to_pylist():
-        yield {**fields, **encoded.decode_example({name: fields[name] for name in encoded})}

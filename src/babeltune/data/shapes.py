@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import ConfigDict
 
+from babeltune.data import trees
 from babeltune.data.rows import Row
 from babeltune.errors import Problem
 from babeltune.languages import LANGUAGES, code_of
@@ -27,7 +27,6 @@ _SHAPES = (
     '"id" and "language" are optional. For any other, name the columns: `columns: {prompt: …, answer: …}`.'
 )
 _MARKERS = re.compile(f"({re.escape(HUMAN)}|{re.escape(ASSISTANT)})")
-_TREE_ROLES: dict[object, Role] = {"prompter": "user", "assistant": "assistant"}
 _ROLES: dict[str, dict[str, Role | Literal["system"]]] = {
     "role": {"user": "user", "assistant": "assistant", "system": "system"},
     "from": {
@@ -104,8 +103,8 @@ def _gathered(
             yield number, row, None
             continue
         told = shape or tell(row)
-        if tree and (told != "openassistant-messages" or _tree_id(row) != _tree_id(tree[0])):
-            yield start, _planted(tree), "openassistant-trees"
+        if tree and (told != "openassistant-messages" or trees.tree_id(row) != trees.tree_id(tree[0])):
+            yield start, trees.planted(tree), "openassistant-trees"
             tree = []
         if isinstance(told, Problem):
             yield number, told, None
@@ -115,32 +114,7 @@ def _gathered(
             start = start if tree else number
             tree.append(row)
     if tree:
-        yield start, _planted(tree), "openassistant-trees"
-
-
-def _tree_id(row: Row) -> object:
-    return row.fields.get("message_tree_id")
-
-
-def _planted(rows: list[Row]) -> Row | Problem:
-    """One tree of the messages that answer each other."""
-    nodes: dict[str, dict[str, Any]] = {
-        str(row.fields.get("message_id")): {**row.fields, "replies": []} for row in rows
-    }
-    roots = []
-    for row in rows:
-        node, parent = nodes[str(row.fields.get("message_id"))], row.fields.get("parent_id")
-        if parent is None:
-            roots.append(node)
-        elif str(parent) in nodes:
-            nodes[str(parent)]["replies"].append(node)
-        else:
-            what = f"the message answers '{parent}', which is not among the rows of its tree next to it"
-            return Problem(row.where, what, "The rows of a tree follow each other: sort them by message_tree_id.")
-    if len(roots) != 1 or len(nodes) != len(rows):
-        what = f"a tree of {len(rows)} messages has {len(roots)} without a parent and {len(nodes)} ids"
-        return Problem(rows[0].where, what, "One message begins a tree, and each has its own message_id.")
-    return Row(rows[0].where, {"message_tree_id": _tree_id(rows[0]), "prompt": roots[0]})
+        yield start, trees.planted(tree), "openassistant-trees"
 
 
 def _chat(row: Row, default_id: str, shape: Shape | None, columns: Columns | None) -> Chat | Problem:
@@ -183,7 +157,8 @@ def _turns(row: Row, shape: Shape | None) -> tuple[Turn, ...] | Problem:
         case "alpaca":
             return _from_columns(row, Columns("instruction", "output", "input" if "input" in row.fields else None))
         case "openassistant-trees":
-            return _from_tree(row)
+            found = trees.best_path(row)
+            return found if isinstance(found, Problem) else _checked(found, row.where)
         case _:
             return _from_text(row)
 
@@ -243,37 +218,6 @@ def _from_text(row: Row) -> tuple[Turn, ...] | Problem:
     return _checked(
         [Turn(roles[mark], said.strip()) for mark, said in zip(parts[::2], parts[1::2], strict=True)], row.where
     )
-
-
-def _from_tree(row: Row) -> tuple[Turn, ...] | Problem:
-    """The best-ranked path from the root, as Guanaco takes it: rank 0 is the best, a reply without one comes last.
-
-    Replies that were deleted or failed their review are passed over, with all that follows them.
-    """
-    node = row.fields.get("prompt")
-    turns: list[Turn] = []
-    while node is not None:
-        text, role = (node.get("text"), node.get("role")) if isinstance(node, Mapping) else (None, None)
-        if not isinstance(node, Mapping) or not isinstance(text, str) or role not in ("prompter", "assistant"):
-            what = f"message {len(turns) + 1} of the path has no text or no role of prompter or assistant"
-            return Problem(row.where, what, _SHAPES)
-        turns.append(Turn(_TREE_ROLES[role], text.strip()))
-        node = min(_standing(node.get("replies")), key=_rank, default=None)
-    return _checked(turns, row.where)
-
-
-def _standing(replies: object) -> list[object]:
-    """Replies that were neither deleted nor failed their review."""
-    return [
-        reply
-        for reply in (replies if isinstance(replies, list) else [])
-        if not (isinstance(reply, Mapping) and (reply.get("deleted") or reply.get("review_result") is False))
-    ]
-
-
-def _rank(reply: object) -> float:
-    rank = reply.get("rank") if isinstance(reply, Mapping) else None
-    return rank if isinstance(rank, int | float) else math.inf
 
 
 def _checked(turns: list[Turn], where: str) -> tuple[Turn, ...] | Problem:

@@ -14,7 +14,8 @@ from typing import Annotated, ClassVar
 from pydantic import ConfigDict, Field
 
 from babeltune.data import rows, shapes
-from babeltune.data.rows import HubSet, Row
+from babeltune.data.hub import HubSet, hub_rows
+from babeltune.data.rows import Row
 from babeltune.data.shapes import Columns as Columns
 from babeltune.data.shapes import Shape as Shape
 from babeltune.errors import ChatsError, Problem
@@ -142,7 +143,7 @@ def chats(source: Source, *, download: bool = False) -> Iterator[Chat | Problem]
     if hub is None:
         found = itertools.chain.from_iterable(rows.file_rows(file) for file in _files(source))
     else:
-        found = rows.hub_rows(hub, folder=fetch(source, download=download))
+        found = hub_rows(hub, folder=fetch(source, download=download))
     yield from shapes.chats(found, source.shape, source.columns)
 
 
@@ -177,12 +178,6 @@ def read_chats(source: Source | str, *, skip_bad_rows: bool = False) -> Read:
             shown.append(Problem("to go on without them", count, "Use --skip-bad-rows"))
         raise ChatsError(f"chats '{source.at}'", [*shown, *broken])
     return Read(tuple(good), tuple(problems))
-
-
-def chat_files(source: str) -> list[Path]:
-    """The files of a source that is no hub set; a path at which there is nothing is returned as it is."""
-    path = Path(source).expanduser()
-    return rows.files_of(POCKET / "chats") if source == "pocket" else rows.files_of(path) if path.is_dir() else [path]
 
 
 def content_hash(files: Sequence[Path]) -> str:

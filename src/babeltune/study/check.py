@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 from babeltune.data import identify, sources
-from babeltune.data.shares import read_shares
+from babeltune.data.census.shares import read_shares
 from babeltune.data.sources import Source
 from babeltune.errors import BabeltuneError, ChatsError, InputError, ModelError, Problem, StudyError
 from babeltune.languages import Corpus, published

@@ -1,0 +1,1 @@
+"""The language shares of any corpus (paper, appendix A, Table 1)."""
