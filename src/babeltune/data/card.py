@@ -19,7 +19,7 @@ Counter = Callable[[Sequence[str]], Sequence[int]]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The chats of a mix in one language. Texts are those of the turns, without role markers."""
+    """The chats of a mix in one language. A text is that of the turns, a line each, without role markers."""
 
     language: str
     """ISO code, or ``other``."""
@@ -150,8 +150,8 @@ def markdown(one: Card, about: Mapping[str, str], claims: Sequence[Claim]) -> st
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    return [f"| {' | '.join(row)} |" for row in [list(header), ["---"] * len(header), *cells]]
+    lines = [list(header), ["---"] * len(header), *map(list, rows)]
+    return [f"| {' | '.join(' '.join(cell.split()).replace('|', chr(92) + '|') for cell in line)} |" for line in lines]
 
 
 def _count(n: int | None) -> str:

@@ -48,7 +48,11 @@ def fitting_threshold(n: int, code: str, labelled: Labelled) -> float | None:
     """The highest threshold, in steps of 0.01, under which ``n`` chats of a language would be usable; None without one."""
     sure = [chat.confidence or 0.0 for chat in labelled.chats if chat.language == code]
     sure += [drop.chat.confidence or 0.0 for drop in labelled.dropped if drop.unsure and drop.chat.language == code]
-    return math.floor(sorted(sure, reverse=True)[n - 1] * 100) / 100 if 0 < n <= len(sure) else None
+    if not 0 < n <= len(sure):
+        return None
+    least = sorted(sure, reverse=True)[n - 1]
+    step = math.floor(least * 100 + 1e-6)
+    return step / 100 if step / 100 <= least else (step - 1) / 100
 
 
 def label(chats: Sequence[Chat], identifier: Identifier, threshold: float, protocol: Protocol = "as-paper") -> Labelled:

@@ -42,6 +42,15 @@ class Mixing:
     overlap: Literal["refuse", "leave-out", "allow"] = "refuse"
     """What becomes of chats that hold a test prompt: the study stops, they are never drawn, or they stay."""
 
+    def __post_init__(self) -> None:
+        if len(set(self.order)) < len(self.order):
+            raise ValueError("a language stands twice in `order`. Remove one")
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The order without the main language."""
+        return tuple(code for code in self.order if code != self.main)
+
 
 @dataclass(frozen=True, slots=True)
 class Makeup:
@@ -68,10 +77,10 @@ def shared(shares: Mapping[str, float], mixing: Mixing) -> Makeup:
     """
     total = math.fsum(shares.values())
     if abs(total - 1) > 1e-6:
-        raise ValueError(f"the shares add up to {total:g}. They should add up to 1")
-    exact = {code: share * mixing.size for code, share in shares.items()}
+        raise ValueError(f"the shares add up to {total:.9g}. They should add up to 1")
+    exact = {code: share / total * mixing.size for code, share in shares.items()}
     counts = {code: math.floor(value + 1e-9) for code, value in exact.items()}
-    rest = sorted(exact, key=lambda code: counts[code] - exact[code])
+    rest = sorted(exact, key=lambda code: (counts[code] - exact[code], code))
     for code in rest[: mixing.size - sum(counts.values())]:
         counts[code] += 1
     empty = [code for code, n in counts.items() if n < 1]
@@ -90,11 +99,13 @@ def multi(languages: int, mixing: Mixing, *, each: int | None = None, budget: in
     Raises:
         ValueError: the order has too few languages, or they take more than the mix holds.
     """
-    others = mixing.order[: languages - 1]
-    if len(others) < languages - 1:
-        known = ", ".join([mixing.main, *mixing.order])
+    if each is not None and budget is not None:
+        raise ValueError("both `each` and `budget` are given. Keep one of them")
+    others = mixing.others[: languages - 1]
+    if languages < 1 or len(others) < languages - 1:
+        there = ", ".join([mixing.main, *mixing.others])
         raise ValueError(
-            f"it takes {languages} languages, and mixing.main and mixing.order have {1 + len(mixing.order)} ({known}). "
+            f"it takes {languages} languages, and mixing.main and mixing.order have {1 + len(mixing.others)} ({there}). "
             "Add languages to mixing.order"
         )
     if budget is None:
@@ -120,7 +131,7 @@ def without(code: str, mixing: Mixing, *, pool: Sequence[str] = (), each: int | 
     Raises:
         ValueError: the language is not among them, or they take more than the mix holds.
     """
-    others = tuple(pool) or mixing.order
+    others = tuple(other for other in dict.fromkeys(pool) if other != mixing.main) or mixing.others
     if code != mixing.main and code not in others:
         raise ValueError(f"'{code}' is not among {', '.join([mixing.main, *others])}. Name one of them, or set `pool`")
     some = mixing.each if each is None else each
@@ -144,7 +155,8 @@ def named(name: str, mixing: Mixing) -> Makeup:
         return multi(int(found[1]), mixing)
     if name == "guanaco":
         return Makeup(everything=True)
-    near = difflib.get_close_matches(name, ["mono", "guanaco", *(f"multi-{n}" for n in range(2, 10))], n=1)
+    names = ["mono", "guanaco", *(f"multi-{n}" for n in range(2, len(mixing.others) + 2))]
+    near = [] if name.startswith("multi-") and name[6:].isdigit() else difflib.get_close_matches(name, names, n=1)
     raise ValueError(
         f"no mix is known by the name '{name}'. "
         + (f"Did you mean '{near[0]}'? " if near else "")
@@ -157,7 +169,7 @@ def _filled(counts: Mapping[str, int], mixing: Mixing, pool: int) -> Makeup:
     if left < 1:
         raise ValueError(
             f"the other languages take {sum(counts.values())} of {mixing.size} chats and leave none for "
-            f"'{mixing.main}'. Raise mixing.size or lower `each`"
+            f"'{mixing.main}'. Raise mixing.size, or ask for fewer of the others"
         )
     return _made({mixing.main: left, **counts}, mixing, pool)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Iterator
 
 from babeltune.languages import LANGUAGES
 from babeltune.records import Chat, Item
@@ -12,15 +12,13 @@ WORDS = 13
 """Words in a row that count as overlap (Brown et al. 2020, appendix C: GPT-3's 13-grams)."""
 CHARACTERS = 26
 """The same for languages written without spaces, where a word has about two characters."""
-_WORD = re.compile(r"\w+")
 
 
 class Overlap:
     """Knows the test prompts of a study, and tells which chats hold one.
 
-    A chat holds a prompt if one of its questions is the prompt (without regard to case and spacing), or if any turn has
-    13 words in a row with it (26 characters where words are not spaced). Both are looked at as words or characters
-    alone: case, spacing and punctuation do not count.
+    A chat holds a prompt if one of its questions is the prompt, or if any turn has 13 words in a row with it (26
+    characters where words are not spaced). Case, spacing and punctuation do not count.
     """
 
     rule = f"whole prompts and {WORDS} words in a row"
@@ -29,35 +27,55 @@ class Overlap:
         self._whole: dict[str, Item] = {}
         self._grams: dict[str, Item] = {}
         for item in items:
-            self._whole.setdefault(_folded(item.prompt), item)
             spaced = LANGUAGES[item.language].spaced
-            for gram in _grams(_tokens(item.prompt, spaced=spaced), WORDS if spaced else CHARACTERS):
+            words = _words(item.prompt)
+            self._whole.setdefault((" " if spaced else "").join(words) or item.prompt.strip(), item)
+            for gram in _grams(words, WORDS) if spaced else _pieces(words):
                 self._grams.setdefault(gram, item)
-        # A gram is looked up only where its first token starts one: most places of most chats do not.
-        self._firsts = {gram.split(" ", 1)[0] for gram in self._grams}
         self._unspaced = any(not LANGUAGES[item.language].spaced for item in self._grams.values())
 
     def of(self, chat: Chat) -> Item | None:
         """A test item that the chat holds, or None."""
         for turn in chat.turns:
-            if turn.role == "user" and (item := self._whole.get(_folded(turn.content))):
-                return item
-            for spaced, length in ((True, WORDS), (False, CHARACTERS)) if self._unspaced else ((True, WORDS),):
-                tokens = _tokens(turn.content, spaced=spaced)
-                for at in range(len(tokens) - length + 1):
-                    if tokens[at] in self._firsts and (item := self._grams.get(" ".join(tokens[at : at + length]))):
-                        return item
+            words = _words(turn.content)
+            if turn.role == "user":
+                for whole in (" ".join(words), "".join(words), turn.content.strip()):
+                    if whole in self._whole:
+                        return self._whole[whole]
+            for gram in _grams(words, WORDS):
+                if gram in self._grams:
+                    return self._grams[gram]
+            for gram in _pieces(words) if self._unspaced else ():
+                if gram in self._grams:
+                    return self._grams[gram]
         return None
 
 
-def _folded(text: str) -> str:
-    return " ".join(text.casefold().split())
+class _Letters(dict[int, int | str | None]):
+    """For ``str.translate``: letters, their marks and digits stay, apostrophes go, all else is a space."""
+
+    def __missing__(self, code: int) -> int | str | None:
+        char = chr(code)
+        stays = unicodedata.category(char)[0] in "LMN"
+        self[code] = code if stays else None if char in "'’ʼ" else " "
+        return self[code]
 
 
-def _tokens(text: str, *, spaced: bool) -> list[str]:
-    words = _WORD.findall(text.casefold())
-    return words if spaced else list("".join(words))
+_LETTERS = _Letters()
 
 
-def _grams(tokens: list[str], length: int) -> Iterable[str]:
-    return (" ".join(tokens[at : at + length]) for at in range(len(tokens) - length + 1))
+def _words(text: str) -> list[str]:
+    return unicodedata.normalize("NFC", text).casefold().translate(_LETTERS).split()
+
+
+def _grams(words: list[str], length: int) -> Iterator[str]:
+    return (" ".join(words[at : at + length]) for at in range(len(words) - length + 1))
+
+
+def _pieces(words: list[str]) -> Iterator[str]:
+    """Runs of characters of a text without spaces; not those of a Latin name or a number within it."""
+    text = "".join(words)
+    for at in range(len(text) - CHARACTERS + 1):
+        piece = text[at : at + CHARACTERS]
+        if sum(map(str.isascii, piece)) <= CHARACTERS // 2:
+            yield piece

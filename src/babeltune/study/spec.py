@@ -148,8 +148,6 @@ def makeup_of(name: str, given: MixSpec, mixing: Mixing) -> Makeup:
         case None:
             return makeup.named(name, mixing)
         case MultiMix():
-            if given.each is not None and given.budget is not None:
-                raise ValueError("both `each` and `budget` are given. Keep one of them")
             inner = mixing if given.order is None else dataclasses.replace(mixing, order=given.order)
             return makeup.multi(given.multi, inner, each=given.each, budget=given.budget)
         case WithoutMix():
