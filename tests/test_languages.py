@@ -8,7 +8,20 @@ from transformers.models.nllb.tokenization_nllb import FAIRSEQ_LANGUAGE_CODES
 from transformers.models.whisper.tokenization_whisper import LANGUAGES as WHISPER_NAMES
 
 from babeltune.data.identify import FastText, lid176_path
-from babeltune.languages import LANGUAGES, PAPER_LANGUAGES, code_of, suggest
+from babeltune.languages import (
+    HIGH as AT_LEAST_HIGH,
+)
+from babeltune.languages import (
+    LANGUAGES,
+    PAPER_LANGUAGES,
+    Exposure,
+    code_of,
+    exposure,
+    known,
+    published,
+    suggest,
+    tier_of,
+)
 
 # Paper, section 3.1, in the order of its sentences.
 HIGH = ("de", "fr", "sv", "zh", "es", "ru", "it")
@@ -187,3 +200,46 @@ def test_what_resembles_nothing_gets_the_whole_list(written):
 def test_a_suggestion_is_always_a_language_of_the_table(written):
     said = suggest(written)
     assert said.startswith("Known languages: ") or said.split("'")[1] in LANGUAGES
+
+
+def test_a_known_code_is_itself_and_any_other_is_refused_with_the_nearest():
+    assert [known(code) for code in LANGUAGES] == list(LANGUAGES)
+    with pytest.raises(ValueError, match=r"^unknown language 'deu'\. Did you mean 'de' \(German\)\?$"):
+        known("deu")
+
+
+@pytest.mark.parametrize("code", [code for code in PAPER_LANGUAGES if code != "en"])
+def test_the_tiers_follow_from_llama_2s_shares(code):
+    assert tier_of(published("llama2").get(code)) == LANGUAGES[code].tier
+
+
+def test_the_tiers_are_parted_where_the_papers_smallest_high_and_medium_languages_lie():
+    # Paper, Table 1: Italian 0.11 is high, Portuguese 0.09 medium; Slovenian 0.01 medium, Greek, Hindi, Icelandic unlisted.
+    assert (tier_of(0.11), tier_of(0.09), tier_of(0.01), tier_of(None)) == ("high", "medium", "medium", "low")
+    assert 0.09 < AT_LEAST_HIGH <= 0.11
+
+
+@given(st.floats(0, 100), st.floats(0, 100))
+def test_more_of_a_language_is_never_a_lower_tier(one, other):
+    order = ("low", "medium", "high")
+    first, second = sorted((one, other))
+    assert order.index(tier_of(first)) <= order.index(tier_of(second))
+
+
+def test_a_share_of_nothing_is_low():
+    assert tier_of(0.0) == "low"
+    assert tier_of(0.00999) == "low"
+
+
+@pytest.mark.parametrize(("corpus", "printed"), [("llama2", LLAMA_2), ("falcon", FALCON), ("gpt3", GPT_3)])
+def test_published_shares_are_those_of_table_1_by_code(corpus, printed):
+    assert {LANGUAGES[code].name: share for code, share in published(corpus).items()} == column(printed)
+
+
+def test_exposure_has_every_language_of_the_table_also_where_no_share_is_listed():
+    found = exposure({"de": 0.2, "fr": 0.05, "el": 0.0})
+    assert list(found) == list(LANGUAGES)
+    assert found["de"] == Exposure(0.2, "high")
+    assert found["fr"] == Exposure(0.05, "medium")
+    assert found["el"] == Exposure(0.0, "low")  # listed as none
+    assert found["hi"] == Exposure(None, "low")  # not listed

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 from pathlib import Path
 
+from babeltune.languages import exposure, published
 from babeltune.report.render import render
 from babeltune.report.results import COLUMNS, Results
 
@@ -43,3 +44,15 @@ def test_a_response_with_half_a_character_does_not_stop_the_report(results: Resu
     broken = ({**results.items[0], "response": "half \ud83d"}, *results.items[1:])
     files = rendered(dataclasses.replace(results, items=broken), tmp_path / "report")
     assert rb"half \ud83d" in files["index.html"]
+
+
+def test_what_the_models_saw_is_beside_the_results_where_it_is_known(results: Results, tmp_path: Path) -> None:
+    seen = {"tiny": exposure(published("llama2"))}
+    files = rendered(dataclasses.replace(results, exposure=seen), tmp_path / "report")
+    # Paper, Table 1: 89.70, 0.13 and 0.17 per cent.
+    assert files["exposure.csv"].decode() == (
+        "model,language,share,tier\ntiny,en,89.7,high\ntiny,de,0.17,high\ntiny,es,0.13,high\n"
+    )
+    # Nothing else knows of it.
+    without = rendered(results, tmp_path / "without")
+    assert {name: content for name, content in files.items() if name != "exposure.csv"} == without

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 
+from babeltune.languages import exposure, published
 from babeltune.report.results import COLUMNS, Results
 
 
@@ -45,3 +46,29 @@ def test_of_picks_one_model_and_metric(results: Results) -> None:
     assert cells["multi-2", "es"]["value"] == 0.75
     assert {row["metric"] for row in cells.values()} == {"agreement"}
     assert results.of("other", "agreement") == {}
+
+
+def test_exposures_have_a_row_a_model_and_language_evaluated(results: Results) -> None:
+    found = dataclasses.replace(results, exposure={"tiny": exposure({"en": 89.7, "es": 0.13})}).exposures()
+    assert ", ".join(found.columns) == "model, language, share, tier"
+    # Of the languages of the table, in its order, only those that the study asks; one without a share is kept.
+    assert found.rows() == [("tiny", "en", 89.7, "high"), ("tiny", "de", None, "low"), ("tiny", "es", 0.13, "high")]
+
+
+def test_exposures_of_a_model_whose_pretraining_is_unknown_are_left_out(results: Results) -> None:
+    second = tuple({**row, "model": "other"} for row in results.rows)
+    both = dataclasses.replace(results, rows=results.rows + second, exposure={"other": exposure(published("llama2"))})
+    assert {row["model"] for row in both.exposures().to_dicts()} == {"other"}
+
+
+def test_exposures_without_any_share_keep_their_columns(results: Results) -> None:
+    found = dataclasses.replace(results, exposure={"tiny": exposure({})}).exposures()
+    assert found["share"].to_list() == [None] * 3
+    assert "model,language,share,tier\ntiny,en,,low\n" in found.write_csv()
+
+
+def test_an_exposure_joins_the_results_by_model_and_language(results: Results) -> None:
+    seen = dataclasses.replace(results, exposure={"tiny": exposure(published("llama2"))})
+    joined = seen.table().join(seen.exposures(), on=["model", "language"])
+    assert len(joined) == len(results.rows)
+    assert set(joined.filter(joined["language"] == "de")["share"].to_list()) == {0.17}

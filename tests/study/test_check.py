@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import constants
 
+from babeltune.data import identify
 from babeltune.data import label as label_module
 from babeltune.data.sources import POCKET
 from babeltune.errors import Problem, StudyError
 from babeltune.records import STOP
-from babeltune.study.check import Opened, dialogue, open_study
+from babeltune.study.artefacts import CHATS, DROPPED, write_lines
+from babeltune.study.check import MayLack, Opened, dialogue, open_study
 from babeltune.study.store import Store
 from doubles import study_file
 
@@ -104,7 +108,7 @@ def test_five_mistakes_are_all_told_with_field_line_and_remedy(tmp_path: Path, m
         lines,
         [
             "there is no model './no-such-folder'. Give 'smollm2-135m', a folder, or a hub id such as 'org/name'.",
-            "9999 chats asked, 2",  # of the more than 240 bundled; the exact number is tested below on a file of our own
+            "9999 English chats asked, 2",  # of the more than 240 bundled; the exact number is tested below on a file of our own
             "unknown language 'xq'. Known languages: en, de,",
             "-4 is not allowed. It should be greater than or equal to 1.",
             "unknown field. Did you mean 'sampling'?",
@@ -127,14 +131,12 @@ def test_a_mix_larger_than_the_usable_chats_is_told_how_many_there_are(tmp_path:
     dumb = json.dumps({"text": "### Human: 1 + 1?### Assistant: 2"})
     chats = chats_file(tmp_path, dumb)
     found = problems(tmp_path, model, chats=str(chats), mixes={"a": {"en": 5}, "b": {"en": 6}, "c": {"en": 5, "es": 1}})
-    assert [(one.where, one.what.split(" in ")[0]) for one in found] == [
-        ("mixes.b.en", "6 chats asked, 5 usable"),
-        ("mixes.c.es", "1 chats asked, 0 usable"),
+    assert [(one.where, one.what) for one in found] == [
+        ("mixes.b.en", "6 English chats asked, 5 usable at the confidence of 0.8"),
+        ("mixes.c.es", "1 Spanish chats asked, 0 usable at the confidence of 0.8"),
     ]
-    assert [one.fix for one in found] == [
-        "Ask for at most 5, lower label.threshold, or add chats.",
-        "Add chats in it or take it out.",
-    ]
+    # No threshold is told: none would make the sixth chat usable.
+    assert [one.fix for one in found] == ["Ask for at most 5, or add chats.", "Add chats in it, or take it out."]
 
 
 def test_broken_chats_are_listed_together_with_all_else(tmp_path: Path, model: Path) -> None:
@@ -151,13 +153,52 @@ def test_broken_rows_may_be_skipped_and_the_others_are_counted(tmp_path: Path, m
     found = open_study(path, tmp_path / "runs", skip_bad_rows=True)
     assert found.skip_bad_rows
     problem = only(problems(tmp_path, model, chats=str(chats), mixes={"mono": {"en": 6}}, skip_bad_rows=True))
-    assert problem.what.startswith("6 chats asked, 5 usable")
+    assert problem.what.startswith("6 English chats asked, 5 usable")
 
 
-@pytest.mark.parametrize("chats", ["nowhere.jsonl", "."])
-def test_chats_that_are_no_file_are_named(tmp_path: Path, model: Path, chats: str) -> None:
-    problem = only(problems(tmp_path, model, chats=chats))
-    assert problem == Problem("chats", f"there is no file '{chats}'", "Give 'pocket' or the path of a JSONL file.", 3)
+@pytest.mark.parametrize("written", ["nowhere.jsonl", {"at": "nowhere.jsonl"}], ids=["bare", "long form"])
+def test_chats_that_are_no_file_are_named(tmp_path: Path, model: Path, written: object) -> None:
+    problem = only(problems(tmp_path, model, chats=written))
+    assert problem == Problem("chats", "there is no such file or folder", "Check the path.", 3)
+
+
+@pytest.mark.xfail(strict=True, reason="check._chats: a path that reads like a hub id is only said not to be cached")
+def test_a_mistyped_folder_is_said_not_to_be_there(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    assert "no file or folder" in only(problems(tmp_path, model, chats="mine/chats")).what
+
+
+@pytest.mark.parametrize("more", [{"revision": "main"}, {"config": "de"}, {"splits": ["train"]}])
+def test_what_only_a_hub_set_has_is_refused_elsewhere(tmp_path: Path, model: Path, more: dict[str, object]) -> None:
+    problem = only(problems(tmp_path, model, chats={"at": "pocket", **more}))
+    assert (problem.where, problem.fix, problem.line) == ("chats", "Leave them out.", 3)
+
+
+def test_a_folder_of_chats_is_a_source_and_one_without_any_is_told(tmp_path: Path, model: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    problem = only(problems(tmp_path, model, chats=str(folder)))
+    assert (problem.where, problem.what, problem.line) == ("chats", "holds no data files", 3)
+    chats_file(folder)
+    assert opened(tmp_path, model, chats=str(folder), mixes={"mono": {"en": 5}}).plan.inputs.chat_count == 5
+
+
+def test_chats_in_columns_of_their_own_are_read_as_the_study_says(tmp_path: Path, model: Path) -> None:
+    path = tmp_path / "asked.csv"
+    rows = [("Where does the tea in this shop come from?", "It comes from the hills in the north of the country.")] * 3
+    path.write_text("asked,said\n" + "".join(f'"{asked}","{said}"\n' for asked, said in rows))
+    mixes = {"mono": {"en": 3}}
+    source = {"at": str(path), "columns": {"prompt": "asked", "answer": "said"}}
+    found = opened(tmp_path, model, chats=source, mixes=mixes)
+    assert dict(found.plan.inputs.available) == {"en": 3}
+    # How it is read counts, and where it lies does not.
+    shaped = problems(tmp_path, model, chats=str(path), mixes=mixes)
+    assert "no known shape has the columns ['asked', 'said']" in shaped[0].what
+    copied = path.rename(tmp_path / "moved.csv")
+    again = opened(tmp_path, model, chats={**source, "at": str(copied)}, mixes=mixes)
+    assert again.plan.inputs.chats == found.plan.inputs.chats
 
 
 def test_an_identifier_that_is_no_file_is_named(tmp_path: Path, model: Path) -> None:
@@ -179,10 +220,118 @@ def test_a_model_folder_without_config_is_named(tmp_path: Path) -> None:
     assert problem.what == f"the folder {tmp_path} holds no config.json"
 
 
-def test_a_hub_model_that_is_not_in_the_cache_is_named_offline(tmp_path: Path) -> None:
+def test_a_hub_model_that_is_not_in_the_cache_is_named_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     problem = only(problems(tmp_path, "no-such-org-here/no-such-model"))
-    assert problem.what == "the hub model 'no-such-org-here/no-such-model' is not in the local cache"
+    need = "model no-such-org-here/no-such-model, newest revision (pin one with `revision:`)"
+    assert problem.what == f"not in the local cache: {need}"
     assert problem.fix == "Run once with --download."
+
+
+HUB_STUDY = {
+    "models": [{"id": "some-org/some-model", "revision": "a" * 40}],
+    "chats": {"at": "some-org/some-chats", "revision": "b" * 40, "splits": ["train"]},
+    "label": {"identifier": "openlid-quantised"},
+}
+NEEDS = {
+    "models[0]": f"model some-org/some-model at {'a' * 12}",
+    "chats": f"chats some-org/some-chats at {'b' * 12}, train only",
+    "label.identifier": f"identifier {identify.HUB['openlid-quantised']}",
+}
+
+
+@pytest.mark.parametrize(
+    ("may_lack", "refused"),
+    [("nothing", set(NEEDS)), ("models", {"chats", "label.identifier"}), ("anything", set())],
+)
+def test_what_is_not_in_the_cache_is_a_problem_where_the_command_cannot_do_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, may_lack: MayLack, refused: set[str]
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    path = study_file(tmp_path, "", **HUB_STUDY)
+    if not refused:
+        found = open_study(path, tmp_path / "runs", may_lack=may_lack).plan.inputs
+        assert found.downloads == (NEEDS["models[0]"], NEEDS["label.identifier"], NEEDS["chats"])
+        assert found.absent == {"some-org/some-model"}
+        assert (dict(found.available), found.chat_count) == ({}, 0)
+        return
+    with pytest.raises(StudyError) as caught:
+        open_study(path, tmp_path / "runs", may_lack=may_lack)
+    assert {one.where: one.what for one in caught.value.problems} == {
+        where: f"not in the local cache: {NEEDS[where]}" for where in refused
+    }
+    assert {one.fix for one in caught.value.problems} == {"Run once with --download."}
+    assert not (tmp_path / "hub").exists()
+
+
+def test_a_pinned_model_that_arrives_redoes_only_the_cards_which_count_its_tokens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    path = study_file(tmp_path, "", models=HUB_STUDY["models"])
+
+    def prints() -> dict[str, str]:
+        return {
+            step.key: step.fingerprint for step in open_study(path, tmp_path / "runs", may_lack="models").plan.steps
+        }
+
+    before = prints()
+    folder = tmp_path / "hub" / "models--some-org--some-model" / "snapshots" / ("a" * 40)
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    after = prints()
+    assert {key for key, print_ in before.items() if after[key] != print_} == {"card:mono-card", "card:multi-2-card"}
+
+
+def test_a_plan_without_the_chats_still_tells_every_other_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    path = study_file(tmp_path, "", **HUB_STUDY, mixes=["mono", "mulit-2"], zzz=1)
+    with pytest.raises(StudyError) as caught:
+        open_study(path, tmp_path / "runs", may_lack="anything")
+    assert [one.where for one in caught.value.problems] == ["mixes.mulit-2", "zzz"]
+
+
+def test_what_a_model_saw_is_the_papers_table_or_a_census(tmp_path: Path, model: Path) -> None:
+    census = tmp_path / "census.csv"
+    census.write_text("code,percent\nen,60\nde,30.5\n,9.5\n")
+
+    def exposure(pretraining: str) -> Mapping[str, Mapping[str, float]]:
+        return opened(tmp_path, "", models=[{"id": str(model), "pretraining": pretraining}]).plan.inputs.exposure
+
+    assert exposure(str(census)) == {"model": {"en": 60.0, "de": 30.5}}
+    assert exposure("llama2")["model"]["de"] == 0.17  # paper, Table 1
+    assert exposure("falcon")["model"]["de"] == 0.009
+    assert exposure("gpt3")["model"]["de"] == 1.20
+    assert opened(tmp_path, model).plan.inputs.exposure == {}
+
+
+def test_a_census_that_cannot_be_read_is_told_with_all_else(tmp_path: Path, model: Path) -> None:
+    census = tmp_path / "census.csv"
+    census.write_text("code,percent\nxq,60\nde,many\n")
+    models = [{"id": str(model), "pretraining": str(census)}]
+    found = problems(tmp_path, "", models=models, zzz=1)
+    assert [(one.where, one.what) for one in found] == [
+        ("models[0].pretraining", "census.csv:2: unknown language 'xq'"),
+        ("models[0].pretraining", "census.csv:3: percent is 'many'"),
+        ("zzz", "unknown field"),
+    ]
+    gone = only(problems(tmp_path, "", models=[{"id": str(model), "pretraining": "lama2"}]))
+    assert (gone.where, gone.line) == ("models[0].pretraining", 2)
+    assert "cannot be read" in gone.what
+
+
+def test_a_census_moved_is_the_same_and_counted_anew_redoes_the_report_alone(tmp_path: Path, model: Path) -> None:
+    def prints(name: str, percent: int) -> dict[str, str]:
+        (tmp_path / name).write_text(f"code,percent\nen,{percent}\n")
+        plan = opened(tmp_path, "", models=[{"id": str(model), "pretraining": str(tmp_path / name)}]).plan
+        return {step.key: step.fingerprint for step in plan.steps}
+
+    before = prints("one.csv", 60)
+    assert prints("two.csv", 60) == before
+    after = prints("one.csv", 61)
+    assert {key for key, print_ in before.items() if after[key] != print_} == {"report:report"}
 
 
 def test_two_models_of_one_name_are_told(tmp_path: Path, model: Path) -> None:
@@ -252,8 +401,23 @@ def test_a_name_that_leads_elsewhere_is_refused_and_nothing_is_read_there(
         ("models", [3, None, ["x"]]),
         ("chats", ["a"]),
         ("chats", ""),
-        ("mixes", ["mono"]),
+        ("chats", {"at": 3}),
+        ("chats", {"at": "pocket", "splits": 3}),
+        ("mixes", ["mono", 3]),
         ("mixes", {"mono": 3}),
+        ("mixes", {"mono": [3]}),
+        ("mixes", "mono"),
+        ("mixes", 3),
+        ("mixing", 3),
+        ("mixing", {"order": "es"}),
+        ("mixing", {"order": [3, None], "size": "many", "main": []}),
+        pytest.param(
+            "mixes",
+            [{"mono": {"en": 5}}],
+            marks=pytest.mark.xfail(
+                strict=True, raises=TypeError, reason="as_mixes: an entry that is no name ends in a traceback"
+            ),
+        ),
         ("mixes", {"mono": {"en": "many"}}),
         ("mixes", {"mono": {"en": [1]}}),
         ("tasks", 3),
@@ -282,7 +446,9 @@ def test_the_chats_of_an_earlier_run_are_not_labelled_again(
     first = opened(tmp_path, model)
     (step,) = first.plan.of("label")
     first.store.begin(step)
-    first.store.record(step, {"counts": {"en": 12, "es": 3}})
+    write_lines(first.store.partial(step) / CHATS, [])
+    write_lines(first.store.partial(step) / DROPPED, [])
+    first.store.record(step, {"counts": {"en": 12, "es": 3}, "dropped": {"not identified: no letters": 2}})
     first.store.publish(step)
 
     def labelled(*args: object) -> None:
@@ -290,7 +456,9 @@ def test_the_chats_of_an_earlier_run_are_not_labelled_again(
 
     monkeypatch.setattr(label_module, "label", labelled)
     # What the record says is believed: 4 Spanish chats are asked for.
-    assert only(problems(tmp_path, model)).what.startswith("4 chats asked, 3 usable")
+    assert only(problems(tmp_path, model)).what.startswith("4 Spanish chats asked, 3 usable")
+    inputs = opened(tmp_path, model, mixes={"mono": {"en": 12}}).plan.inputs
+    assert (dict(inputs.available), inputs.chat_count) == ({"en": 12, "es": 3}, 17)
 
 
 def test_the_same_bytes_elsewhere_are_the_same_study(tmp_path: Path, model: Path) -> None:
@@ -319,8 +487,10 @@ def test_an_edited_chat_or_prompt_redoes_what_reads_it(tmp_path: Path, model: Pa
         return {kind for kind, print_ in kinds(rows, 5).items() if after[kind] != print_}
 
     assert moved(kinds(rows + spare, 5)) == set()
-    assert moved(kinds(rows.replace("Hi", "Hello"), 5)) == {"proof", "generate", "score", "summary", "report"}
-    assert moved(kinds(rows, 6)) == {"label", "mix", "proof", "tune", "generate", "score", "summary", "report"}
+    assert moved(kinds(rows.replace("Hi", "Hello"), 5)) == {"proof", "card", "generate", "score", "summary", "report"}
+    assert moved(kinds(rows, 6)) == {
+        "label", "mix", "proof", "card", "tune", "generate", "score", "summary", "report",
+    }  # fmt: skip
 
 
 def test_the_task_is_set_as_the_study_says(tmp_path: Path, model: Path) -> None:

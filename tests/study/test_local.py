@@ -146,6 +146,21 @@ def test_a_failure_keeps_what_is_published_and_lets_go_of_the_study(
     with pytest.raises(ZeroDivisionError):
         run(opened)
     done = opened.store.done(opened.plan.steps)
-    assert done == {step.key for step in opened.plan.steps if step.kind in ("label", "mix", "proof")}
+    assert done == {step.key for step in opened.plan.steps if step.kind in ("label", "mix", "proof", "card")}
     with opened.store.locked():
         pass
+
+
+def test_some_kinds_are_run_alone_and_the_rest_waits(opened: Opened, groups: list[tuple[Step, ...]]) -> None:
+    data = [step for step in opened.plan.steps if step.kind in ("label", "mix", "proof", "card")]
+    assert local.run(opened, lambda event: None, local.DATA).steps == len(data) == 6
+    assert [step.key for step in itertools.chain(*groups)] == [step.key for step in data]
+    groups.clear()
+    assert local.run(opened, lambda event: None, local.DATA).steps == 0
+    assert run(opened) == len(opened.plan.steps) - 6
+
+
+def test_the_kinds_of_data_need_no_other_kind(opened: Opened) -> None:
+    for step in opened.plan.steps:
+        if step.kind in local.DATA:
+            assert {opened.plan.by_key[key].kind for key in step.needs} <= set(local.DATA)

@@ -157,10 +157,29 @@ def test_a_hub_model_that_is_not_in_the_cache_is_not_fetched(hub: Path, monkeypa
         return real(*args, local_files_only=True, **kwargs)  # type: ignore[arg-type, return-value]
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", noted)
-    for download in (False, True):
-        with pytest.raises(ModelError, match=r"not in the local cache\. Run once with --download"):
-            locate(ModelSpec(id="some-org/none"), download=download)
+    found = locate(ModelSpec(id="some-org/none", revision=COMMIT))
+    assert (found.folder, found.download) == (None, f"model some-org/none at {COMMIT[:12]}")
+    with pytest.raises(ModelError, match=rf"not in the local cache: {found.download}\. Run once with --download\."):
+        prepare(found)
+    with pytest.raises(ModelError, match=r"'some-org/none' cannot be fetched\. Check the connection"):
+        locate(ModelSpec(id="some-org/none"), download=True)
     assert asked == [True, False]
+
+
+def test_a_pinned_hub_model_has_the_fingerprint_that_it_will_have(hub: Path) -> None:
+    spec = ModelSpec(id="some-org/some-model", revision=COMMIT)
+    before = locate(spec)
+    hub_model(hub, COMMIT)
+    after = locate(spec)
+    assert before.download is not None
+    assert after.download is None
+    assert after.fingerprint == before.fingerprint
+
+
+def test_a_hub_model_that_is_not_pinned_is_told_how(hub: Path) -> None:
+    assert locate(ModelSpec(id="some-org/none")).download == (
+        "model some-org/none, newest revision (pin one with `revision:`)"
+    )
 
 
 def test_a_malformed_hub_id_is_told() -> None:

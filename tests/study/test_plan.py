@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from babeltune.languages import LANGUAGES
-from babeltune.study.plan import Inputs, Plan, Step, make
-from babeltune.study.spec import Study
+from babeltune.study.plan import Inputs, Kind, Plan, Step, make
+from babeltune.study.spec import Study, makeup_of
 
 CONTENT: dict[str, Any] = {
     "study": "small",
@@ -34,9 +34,12 @@ def inputs(study: Study, **changes: Any) -> Inputs:
         "models": {model.id: f"m-{model.id}" for model in study.models},
         "items": {("dialogue", code): f"items-{code}" for code in codes},
         "item_counts": {("dialogue", code): 10 for code in codes},
+        "makeups": {name: makeup_of(name, given, study.mixing) for name, given in study.mixes.items()},
+        "available": {"en": 50, "es": 20},
+        "chat_count": 75,
     }
     for name, value in changes.items():
-        given[name] = {**given[name], **value} if isinstance(given[name], dict) else value
+        given[name] = {**given[name], **value} if isinstance(given.get(name), dict) else value
     return Inputs(**given)
 
 
@@ -84,6 +87,7 @@ def either(*tests: Callable[[Step], bool]) -> Callable[[Step], bool]:
     return lambda step: any(test(step) for test in tests)
 
 
+DRAWN = either(of("mix", "proof", "card"), tuned, last)
 NOTHING: Callable[[Step], bool] = lambda step: False  # noqa: E731
 ALL_CELLS = of("generate", "score", "summary", "report")
 MULTI: Callable[[Step], bool] = lambda step: step.mix == "multi-2"  # noqa: E731
@@ -97,10 +101,22 @@ MULTI: Callable[[Step], bool] = lambda step: step.mix == "multi-2"  # noqa: E731
         (changed("recipe", "learning_rate", value=0.5), either(tuned, last)),
         (changed("recipe", "order", value="length-grouped"), either(tuned, last)),
         # The data: all but base cells.
-        (changed("label", "threshold", value=0.7), either(of("label", "mix", "proof"), tuned, last)),
-        (changed("mix_seed", value=7), either(of("mix", "proof"), tuned, last)),
+        (changed("label", "threshold", value=0.7), either(of("label"), DRAWN)),
+        (changed("label", "protocol", value="as-run"), either(of("label"), DRAWN)),
+        # How mixes are drawn: all of them, from the same labels.
+        (changed("mixing", "seed", value=7), DRAWN),
+        (changed("mixing", "protocol", value="as-run"), DRAWN),
+        (changed("mixing", "main", value="es"), DRAWN),
+        (changed("mixing", "overlap", value="leave-out"), DRAWN),
+        # What only the check of the mixes looks at, and what the cards alone show.
+        (changed("mixing", "overlap", value="allow"), of("proof", "card")),
+        (changed("mixing", "order", value=["fr", "es"]), of("card")),
+        # Sizes of mixes that are given by name: these are given by counts.
+        (changed("mixing", "size", value=9), NOTHING),
+        (changed("mixing", "each", value=9), NOTHING),
         # One mix: that one and its descendants, and what looks at all mixes.
-        (changed("mixes", "multi-2", value={"en": 7, "es": 5}), either(of("proof"), MULTI, last)),
+        (changed("mixes", "multi-2", value={"en": 7, "es": 5}), either(of("proof", "card"), MULTI, last)),
+        (changed("mixes", "multi-2", value={"all": True}), either(of("proof", "card"), MULTI, last)),
         # The weights' type: whatever runs the model.
         (changed("dtype", value="bfloat16"), either(of("tune"), ALL_CELLS)),
         # The sampling: all cells, no tuning.
@@ -126,6 +142,9 @@ MULTI: Callable[[Step], bool] = lambda step: step.mix == "multi-2"  # noqa: E731
         (changed("recipe", "rank", value=64), NOTHING),  # the default, written out
         (changed("sampling", "temperature", value="0.8"), NOTHING),
         (changed("models", value=[{"id": "org/one"}, "two"]), NOTHING),
+        (changed("chats", value={"at": "nowhere.jsonl"}), NOTHING),
+        (changed("mixing", "seed", value=42), NOTHING),
+        (changed("label", "protocol", value="as-paper"), NOTHING),
     ],
     ids=lambda value: None if callable(value) else ".".join(k for k in value if value[k] != CONTENT.get(k)) or "same",
 )
@@ -139,16 +158,32 @@ def test_a_changed_field_redoes_exactly_what_depends_on_it(
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"chats": "c1"}, either(of("label", "mix", "proof"), tuned, last)),
-        ({"identifier": "i1"}, either(of("label", "mix", "proof", "score"), tuned, last)),
+        ({"chats": "c1"}, either(of("label"), DRAWN)),
+        ({"identifier": "i1"}, either(of("label", "score"), DRAWN)),
         (
             {"models": {"two": "other weights"}},
-            either(lambda step: step.model == "two", cells("model", "two"), last),
+            either(lambda step: step.model == "two", of("card"), cells("model", "two"), last),  # a card counts tokens
         ),
-        ({"items": {("dialogue", "de"): "other prompts"}}, either(of("proof"), cells("language", "de"), last)),
+        ({"items": {("dialogue", "de"): "other prompts"}}, either(of("proof", "card"), cells("language", "de"), last)),
         ({"item_counts": {("dialogue", "de"): 11}}, NOTHING),  # the hash of the items says all
+        ({"exposure": {"one": {"en": 89.7}}}, of("report")),
+        ({"absent": frozenset({"two"})}, of("card")),
+        ({"available": {"de": 1}}, NOTHING),  # the hash of the chats says all
+        ({"chat_count": 76}, NOTHING),
+        ({"downloads": ("model two",)}, NOTHING),
     ],
-    ids=["chats", "identifier", "weights", "items", "count"],
+    ids=[
+        "chats",
+        "identifier",
+        "weights",
+        "items",
+        "count",
+        "pretraining",
+        "absent",
+        "available",
+        "chat count",
+        "fetch",
+    ],
 )
 def test_a_changed_input_redoes_exactly_what_depends_on_it(
     change: dict[str, Any], expected: Callable[[Step], bool]
@@ -181,7 +216,7 @@ def test_what_is_added_is_all_that_is_new_but_for_what_looks_at_the_whole(
     old = {(step.key, step.fingerprint) for step in before.steps}
     new = {step.key for step in after.steps if (step.key, step.fingerprint) not in old}
     assert keys(after, fresh) <= new
-    assert new - keys(after, fresh) <= {"proof:proof", "summary:summary", "report:report"}
+    assert new - keys(after, either(fresh, of("card"))) <= {"proof:proof", "summary:summary", "report:report"}
     assert {"summary:summary", "report:report"} <= new
 
 
@@ -195,9 +230,12 @@ def test_without_the_base_its_cells_are_gone_and_the_others_stay() -> None:
 def test_the_steps_are_counted_by_hand() -> None:
     # 2 models x (base + 2 mixes x 2 tuning seeds) x 2 languages x 2 sampling seeds = 40 cells; 2 x 2 x 2 tunings.
     plan = planned()
-    counts = {kind: len(plan.of(kind)) for kind in ("label", "mix", "proof", "tune", "generate", "score", "summary")}
-    assert counts == {"label": 1, "mix": 2, "proof": 1, "tune": 8, "generate": 40, "score": 40, "summary": 1}
-    assert len(plan.steps) == 94
+    kinds: tuple[Kind, ...] = ("label", "mix", "proof", "card", "tune", "generate", "score", "summary", "report")
+    assert {kind: len(plan.of(kind)) for kind in kinds} == {
+        **{"label": 1, "mix": 2, "proof": 1, "card": 2, "tune": 8, "generate": 40, "score": 40},
+        **{"summary": 1, "report": 1},
+    }
+    assert len(plan.steps) == 96
 
 
 def test_work_is_counted_by_hand() -> None:
@@ -206,6 +244,63 @@ def test_work_is_counted_by_hand() -> None:
     assert {step.work for step in plan.of("tune")} == {5}
     assert sum(step.work for step in plan.of("generate")) == 40 * 10
     assert [step.work for step in plan.of("mix")] == [12, 12]
+
+
+def test_a_mix_of_every_chat_is_as_large_as_the_source_and_in_whatever_languages_are_usable() -> None:
+    plan = planned(changed("mixes", "guanaco", value=None))
+    assert [step.work for step in plan.of("mix")] == [12, 12, 75]
+    # 75 chats x 3 epochs in batches of 8: 225 / 8 = 28.1, so 29 updates.
+    assert {step.work for step in plan.of("tune") if step.mix == "guanaco"} == {29}
+    assert dict(plan.counts("guanaco")) == {"en": 50, "es": 20}
+    assert dict(plan.counts("multi-2")) == {"en": 8, "es": 4}
+    assert plan.sized == ("mono", "multi-2")
+    # What the summary takes for seen follows the labels, which are in its fingerprint.
+    again = planned(changed("mixes", "guanaco", value=None), available={"de": 3})
+    assert moved(plan, again) == keys(plan, last)
+
+
+def test_the_size_counts_for_mixes_that_are_given_by_name_or_by_shares_alone() -> None:
+    mixes = {"mono": None, "half": {"en": 0.5, "es": 0.5}, "multi-2": None, "given": {"en": 8, "es": 4}}
+
+    def sized(**mixing: int) -> Plan:
+        return planned({**CONTENT, "mixes": mixes, "mixing": {"size": 10, "each": 3, **mixing}})
+
+    def first(plan: Plan) -> set[str]:
+        return {key for key in moved(sized(), plan) if key.startswith("mix:")}
+
+    assert first(sized(size=12)) == {"mix:mono", "mix:half", "mix:multi-2"}
+    assert first(sized(each=4)) == {"mix:multi-2"}
+
+
+def test_a_list_of_names_is_the_mapping_of_them() -> None:
+    listed = planned({**CONTENT, "mixes": ["multi-3", "mono", "guanaco"]})
+    mapped = planned({**CONTENT, "mixes": {"multi-3": None, "mono": None, "guanaco": None}})
+    said = planned({**CONTENT, "mixes": {"multi-3": {"multi": 3}, "mono": {"en": 3200}, "guanaco": {"all": True}}})
+    assert [step.key for step in listed.steps] == [step.key for step in mapped.steps]
+    prints = [[step.fingerprint for step in plan.steps] for plan in (listed, mapped, said)]
+    assert prints[0] == prints[1] == prints[2]
+
+
+def test_prompts_that_are_left_out_of_the_mixes_are_part_of_them() -> None:
+    content = changed("mixing", "overlap", value="leave-out")
+    before = planned(content)
+    after = planned(content, items={("dialogue", "de"): "other prompts"})
+    assert moved(before, after) == keys(before, either(DRAWN, cells("language", "de")))
+
+
+def test_cards_follow_the_proof_and_nothing_waits_for_them() -> None:
+    plan = planned()
+    for step in plan.of("card"):
+        assert [plan.by_key[key].kind for key in step.needs] == ["mix", "label", "proof"]
+        assert plan.by_key[step.needs[0]].mix == step.mix
+    assert not {key for step in plan.steps for key in step.needs if key.startswith("card:")}
+
+
+def test_what_a_model_was_pretrained_on_redoes_the_report_alone() -> None:
+    before = planned()
+    said = {"models": [{"id": "org/one", "pretraining": "llama2"}, "two"]}
+    after = planned({**CONTENT, **said}, exposure={"one": {"en": 89.7, "de": 0.17}})
+    assert moved(before, after) == {"report:report"}
 
 
 def test_every_step_comes_after_those_it_needs() -> None:
