@@ -388,9 +388,6 @@ def test_chats_of_the_wrong_form_are_told_with_field_and_line(tmp_path: Path, te
     assert problem.fix
 
 
-@pytest.mark.xfail(
-    strict=True, reason="sources.Source: what is wrong and what to do stand in one sentence, so there is no fix"
-)
 def test_shape_and_columns_together_are_told_with_a_remedy(tmp_path: Path) -> None:
     text = "{at: a/b, shape: alpaca, columns: {prompt: q, answer: a}}"
     problem = only(problems(tmp_path, GOOD.replace("chats: pocket", f"chats: {text}")))

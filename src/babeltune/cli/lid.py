@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
+import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -19,14 +21,12 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from babeltune.cli.terminal import Download, console, errors, online
-from babeltune.errors import ChatsError, Problem
-from babeltune.records import HUMAN, Chat
+from babeltune.errors import Problem, StoreError
+from babeltune.languages import code_of
 
 if TYPE_CHECKING:
-    from babeltune.data.rows import Row
     from babeltune.records import Identified
 
-_BATCH = 4096
 _SHOWN = 100
 """Characters of a text that go with its label."""
 
@@ -42,7 +42,19 @@ class _Tally:
     """(label, other label) -> texts on which the two detectors disagree."""
     examples: dict[tuple[str, str], str] = field(default_factory=dict)
     texts: int = 0
-    skipped: int = 0
+
+    def add(self, text: str, found: Identified, other: Identified | None, threshold: float) -> bool:
+        """Count a text; whether the two detectors disagree on it."""
+        known = _known(found, threshold)
+        rival = _known(other, threshold) if other else known
+        self.texts += 1
+        self.labels[known] += 1
+        self.certain[known] += found.probability
+        if known == rival or (code_of(known) or known) == (code_of(rival) or rival):
+            return False
+        self.pairs[known, rival] += 1
+        self.examples.setdefault((known, rival), text[:_SHOWN])
+        return True
 
 
 def lid(
@@ -82,7 +94,7 @@ def lid(
     Examples: `babeltune lid answers.txt --summary`, `babeltune lid chats.jsonl --against openlid --disagreements`.
     """
     from babeltune.data.identify import identifier as named
-    from babeltune.languages import code_of
+    from babeltune.data.texts import batches
 
     if disagreements and not against:
         raise typer.BadParameter("there is nothing to disagree with: name a second identifier with --against.")
@@ -90,36 +102,51 @@ def lid(
     first = named(identifier, threads=workers, download=download)
     second = named(against, threads=workers, download=download) if against else None
     tally = _Tally()
+    skipped: list[Problem] = []
     with contextlib.ExitStack() as stack:
-        to: TextIO = sys.stdout
-        if out is not None:
-            to = stack.enter_context(out.open("w", encoding="utf-8"))
+        to = stack.enter_context(_beside(out)) if out is not None else None if summary else sys.stdout
         bar = stack.enter_context(_progress())
         task = bar.add_task("texts", total=None)
-        for batch in _batches(files, field, tally, skip_bad_rows=skip_bad_rows):
-            texts = [text for _, text in batch]
-            others = second.identify(texts) if second else itertools.repeat(None)
-            for (where, text), found, other in zip(batch, first.identify(texts), others, strict=False):
-                known = _known(found, threshold)
-                rival = _known(other, threshold) if other else known
-                tally.texts += 1
-                tally.labels[known] += 1
-                tally.certain[known] += found.probability
-                differ = known != rival and (code_of(known) or known) != (code_of(rival) or rival)
-                if differ:
-                    tally.pairs[known, rival] += 1
-                    tally.examples.setdefault((known, rival), text)
-                if (summary and out is None) or (disagreements and not differ):
+        for batch in batches(files, field, skipped=skipped if skip_bad_rows else None):
+            said = [text for _, text in batch]
+            others = second.identify(said) if second else itertools.repeat(None)
+            for (where, text), found, other in zip(batch, first.identify(said), others, strict=False):
+                differ = tally.add(text, found, other, threshold)
+                if to is None or (disagreements and not differ):
                     continue
                 row = {"where": where, **_row(found, threshold), "text": text[:_SHOWN]}
                 if other:
                     row["against"] = _row(other, threshold)
-                to.write(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace").decode() + "\n")
+                to.write(f"{_line(row)}\n")
             bar.update(task, completed=tally.texts)
     if summary or out is not None:
         _print(tally, identifier, against)
-    if tally.skipped:
-        errors.print(f"{tally.skipped} malformed rows were passed over.")
+    if skipped:
+        errors.print(f"{len(skipped)} malformed rows were passed over.", highlight=False)
+
+
+@contextlib.contextmanager
+def _beside(out: Path) -> Iterator[TextIO]:
+    """A file that takes its place only when it is whole: an earlier one, or one that is being read, stays until then."""
+    new = out.with_name(f"{out.name}.new")
+    try:
+        try:
+            with new.open("w", encoding="utf-8") as file:
+                yield file
+            os.replace(new, out)
+        finally:
+            new.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"{out}: cannot be written ({error.strerror}). Check --out and the space left.") from error
+
+
+_CONTROL = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def _line(row: object) -> str:
+    """A line of JSON in which nothing is left that a terminal would obey."""
+    text = json.dumps(row, ensure_ascii=False).encode("utf-8", "replace").decode()  # half a character: a question mark
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _known(found: Identified, threshold: float) -> str:
@@ -130,63 +157,10 @@ def _known(found: Identified, threshold: float) -> str:
 
 
 def _row(found: Identified, threshold: float) -> dict[str, object]:
-    from babeltune.languages import code_of
-
     sure = found.label is not None and found.probability >= threshold
     reason = found.reason or (None if sure else f"below {threshold:g}")
     code = code_of(found.label) if sure and found.label else None
     return {"label": found.label, "language": code, "probability": round(found.probability, 6), "reason": reason}
-
-
-def _batches(
-    files: list[Path], field: str | None, tally: _Tally, *, skip_bad_rows: bool
-) -> Iterator[list[tuple[str, str]]]:
-    """Places and texts of all files, malformed rows refused or counted."""
-    from babeltune.data import rows, shapes
-
-    def texts() -> Iterator[tuple[str, str] | Problem]:
-        for path in files:
-            for file in rows.files_of(path):
-                source = rows.file_rows(file)
-                head = next(source, None)
-                if head is None:
-                    continue
-                whole = itertools.chain([head], source)
-                told = shapes.tell(head) if isinstance(head, rows.Row) and field is None else None
-                plain = told == "guanaco" and not _marked(head)
-                if isinstance(told, str) and not plain:
-                    for number, chat in enumerate(shapes.chats(whole)):
-                        yield (f"{file.name} chat {chat.id or number}", chat.text) if isinstance(chat, Chat) else chat
-                    continue
-                for row in whole:
-                    if isinstance(row, Problem):
-                        yield row
-                        continue
-                    text = row.fields.get(field or "text")
-                    if isinstance(text, str):
-                        yield row.where, text
-                    else:
-                        what = f"no text in the field '{field or 'text'}' (fields: {', '.join(row.fields)})"
-                        yield Problem(row.where, what, "Name the column with --field.")
-
-    batch: list[tuple[str, str]] = []
-    for found in texts():
-        if isinstance(found, Problem):
-            if not skip_bad_rows:
-                raise ChatsError("texts", [found])
-            tally.skipped += 1
-            continue
-        batch.append(found)
-        if len(batch) == _BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _marked(head: Row | Problem) -> bool:
-    """Whether a row with a `text` holds a chat in it, by its role markers."""
-    return not isinstance(head, Problem) and str(head.fields.get("text")).lstrip().startswith(HUMAN)
 
 
 def _print(tally: _Tally, identifier: str, against: str | None) -> None:
@@ -207,7 +181,8 @@ def _print(tally: _Tally, identifier: str, against: str | None) -> None:
         for heading in (identifier, against, "texts", "for example"):
             pairs.add_column(heading, justify="right" if heading == "texts" else "left")
         for (one, other), n in tally.pairs.most_common(20):
-            example = " ".join(tally.examples[one, other].split())[:60]
+            example = "".join(char if char.isprintable() else " " for char in tally.examples[one, other])
+            example = " ".join(example.split())[:60]
             pairs.add_row(escape(one), escape(other), f"{n:,}", escape(example))
         console.print(pairs)
 

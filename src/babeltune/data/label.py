@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from babeltune.data.makeup import Protocol
+from babeltune.data.overlap import Overlap
 from babeltune.languages import code_of
 from babeltune.records import ASSISTANT, Chat, Identifier
 
 _BELOW = "confidence below"
+HELD = "holds a test prompt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,19 @@ def fitting_threshold(n: int, code: str, labelled: Labelled) -> float | None:
     return step / 100 if step / 100 <= least else (step - 1) / 100
 
 
-def label(chats: Sequence[Chat], identifier: Identifier, threshold: float, protocol: Protocol = "as-paper") -> Labelled:
+def label(
+    chats: Sequence[Chat],
+    identifier: Identifier,
+    threshold: float,
+    protocol: Protocol = "as-paper",
+    overlap: Overlap | None = None,
+) -> Labelled:
     """Identify each whole chat; keep it where the confidence reaches the threshold and no declared language objects.
 
     ``threshold`` is in [0, 1]. The label is the identifier's; a chat that declares another language is dropped rather
     than trusted either way. The identifier reads what was said; ``as-run`` what the authors' code gives it, which takes
-    the marker of the person's turn out of the text but leaves the model's in.
+    the marker of the person's turn out of the text but leaves the model's in. Chats that hold a prompt of ``overlap`` are
+    dropped too.
     """
     read = _as_run if protocol == "as-run" else _as_paper
     kept: list[Chat] = []
@@ -74,6 +83,8 @@ def label(chats: Sequence[Chat], identifier: Identifier, threshold: float, proto
             dropped.append(Dropped(seen, f"language '{found.label}' is not in the table"))
         elif chat.language is not None and chat.language != code:
             dropped.append(Dropped(seen, f"declared '{chat.language}', identified '{code}'"))
+        elif overlap is not None and overlap.of(chat) is not None:
+            dropped.append(Dropped(seen, HELD))
         elif found.probability < threshold:
             dropped.append(Dropped(seen, f"{_BELOW} {threshold:g}"))
         else:

@@ -146,15 +146,23 @@ def named(name: str, mixing: Mixing) -> Makeup:
     """The makeup that a name stands for: ``mono``, ``multi-2`` … and ``guanaco``, every chat.
 
     Raises:
-        ValueError: no makeup has this name.
+        ValueError: no makeup has this name, or the order has too few languages for it.
     """
-    found = _MULTI.fullmatch(name)
-    if name == "mono":
-        return multi(1, mixing)
-    if found:
-        return multi(int(found[1]), mixing)
+    check_name(name, mixing)
     if name == "guanaco":
         return Makeup(everything=True)
+    found = _MULTI.fullmatch(name)
+    return multi(int(found[1]) if found else 1, mixing)
+
+
+def check_name(name: str, mixing: Mixing) -> None:
+    """Refuse a name that stands for no makeup.
+
+    Raises:
+        ValueError: says which names there are, and the nearest.
+    """
+    if name in ("mono", "guanaco") or _MULTI.fullmatch(name):
+        return
     names = ["mono", "guanaco", *(f"multi-{n}" for n in range(2, len(mixing.others) + 2))]
     near = [] if name.startswith("multi-") and name[6:].isdigit() else difflib.get_close_matches(name, names, n=1)
     raise ValueError(

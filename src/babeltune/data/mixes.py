@@ -89,6 +89,10 @@ def build(name: str, makeup: Makeup, chats: Sequence[Chat], mixing: Mixing) -> M
         MixError: where a language has too few chats.
     """
     if makeup.everything:
+        if not chats:
+            raise MixError(
+                f"mix '{name}': there is no chat left for it. Give other chats, or set mixing.overlap: allow."
+            )
         return Mix(name, tuple(chats), everything=True)
     groups: dict[str, list[Chat]] = {code: [] for code in makeup.counts}
     for chat in chats:

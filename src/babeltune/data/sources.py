@@ -52,7 +52,7 @@ class Source:
 
     def __post_init__(self) -> None:
         if self.shape and self.columns:
-            raise ValueError("shape and columns are two ways to say the same: give one of them")
+            raise ValueError("both shape and columns are given. Keep one of them")
 
     @property
     def hub(self) -> HubSet | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,7 @@ from babeltune.data.sources import Source
 from babeltune.errors import BabeltuneError, ChatsError, InputError, ModelError, Problem, StudyError
 from babeltune.languages import Corpus, published
 from babeltune.measure.tasks.dialogue import Dialogue
-from babeltune.records import STOP, Sampling
+from babeltune.records import STOP, Item, Sampling
 from babeltune.study import models, supply
 from babeltune.study.plan import Inputs, Plan, make
 from babeltune.study.spec import (
@@ -68,7 +66,7 @@ def open_study(
     available: Mapping[str, int] = {}
     chat_count = 0
     if source and chats and identifier and not any(need.where in ("chats", "label.identifier") for need in downloads):
-        found = supply.labelled(parsed, runs, source, chats, identifier, problems, skip_bad_rows=skip_bad_rows)
+        found = supply.labelled(parsed, runs, source, (chats, identifier), items, problems, skip_bad_rows=skip_bad_rows)
         if found is not None:
             available, chat_count = found.counts, found.total
             supply.shortages(parsed, makeups, found, problems)
@@ -79,8 +77,8 @@ def open_study(
             chats or "",
             identifier or "",
             {model: found.fingerprint for model, found in located.items()},
-            {("dialogue", code): found[0] for code, found in items.items()},
-            {("dialogue", code): found[1] for code, found in items.items()},
+            {("dialogue", code): supply.items_hash(found) for code, found in items.items()},
+            {("dialogue", code): len(found) for code, found in items.items()},
             makeups,
             available,
             chat_count,
@@ -210,15 +208,16 @@ def _chats(
             sources.fetch(source, download=True)
         elif sources.missing(source):
             need = f"{_NOT_CACHED}chats {source.named}"
-            downloads.append(Problem("chats", need, _DOWNLOAD, parsed.line("chats")))
+            fix = _DOWNLOAD if source.revision else f"{_DOWNLOAD} No file or folder here has this name."
+            downloads.append(Problem("chats", need, fix, parsed.line("chats")))
         return sources.fingerprint(source)
     except ChatsError as error:
         problems += [Problem("chats", found.what, found.fix, parsed.line("chats")) for found in error.problems]
         return None
 
 
-def _items(parsed: Parsed, problems: list[Problem]) -> dict[str, tuple[str, int]]:
-    """Language -> (hash, number) of its items."""
+def _items(parsed: Parsed, problems: list[Problem]) -> dict[str, list[Item]]:
+    """Language -> its items."""
     tasks = parsed.raw.get("tasks")
     raw = tasks.get("dialogue") if isinstance(tasks, dict) else None
     if not isinstance(raw, dict):
@@ -226,7 +225,7 @@ def _items(parsed: Parsed, problems: list[Problem]) -> dict[str, tuple[str, int]
     # Languages are looked at one by one, so that one mistyped code hides nothing about the others.
     listed = raw.get("languages")
     codes = [code for code in (listed if isinstance(listed, list) else []) if isinstance(code, str)]
-    found: dict[str, tuple[str, int]] = {}
+    found: dict[str, list[Item]] = {}
     for index, code in enumerate(codes):
         spec: DialogueSpec | None = fragment(DialogueSpec, {**raw, "languages": [code]})
         if spec is None:
@@ -239,10 +238,7 @@ def _items(parsed: Parsed, problems: list[Problem]) -> dict[str, tuple[str, int]
             continue
         task = Dialogue(_item_folder(spec), spec.split, identify.identifier("lid176"), Sampling())
         try:
-            items = task.items(code, "xx:xx")
+            found[code] = task.items(code, "xx:xx")
         except InputError as error:
             problems += [Problem(problem.where, problem.what, problem.fix, line) for problem in error.problems]
-            continue
-        text = json.dumps([[item.id, item.prompt] for item in items], ensure_ascii=False)
-        found[code] = hashlib.sha256(text.encode()).hexdigest(), len(items)
     return found

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from babeltune.data.makeup import Makeup
+from babeltune.data.makeup import Makeup, Mixing
 from babeltune.measure.intervals import LEVEL, RESAMPLES, SEED
 from babeltune.records import ASSISTANT, HUMAN, STOP, Cell
 from babeltune.study.fingerprint import fingerprint
@@ -141,10 +141,11 @@ class Plan:
         return tuple(step for step in self.steps if step.key not in done)
 
 
-def label_step(chats: str, identifier: str, spec: LabelSpec) -> Step:
-    """The first step; it depends on nothing else of the study."""
+def label_step(chats: str, identifier: str, spec: LabelSpec, mixing: Mixing, items: Mapping[str, str]) -> Step:
+    """The first step. It depends on the hashes of the ``items`` only where chats that hold one are left out."""
     recipe = {"chats": chats, "identifier": identifier, "threshold": spec.threshold, "protocol": spec.protocol}
-    return Step("label", "chats", recipe)
+    left_out = {"items left out": items} if mixing.overlap == "leave-out" else {}
+    return Step("label", "chats", {**recipe, **left_out})
 
 
 def make(study: Study, inputs: Inputs) -> Plan:
@@ -158,11 +159,10 @@ def make(study: Study, inputs: Inputs) -> Plan:
         steps.append(step)
         return step
 
-    label = label_step(inputs.chats, inputs.identifier, study.label)
-    steps.append(label)
-    dialogue = study.tasks.dialogue
+    dialogue, mixing = study.tasks.dialogue, study.mixing
     item_hashes = {code: inputs.items["dialogue", code] for code in dialogue.languages}
-    mixing = study.mixing
+    label = label_step(inputs.chats, inputs.identifier, study.label, mixing, item_hashes)
+    steps.append(label)
     mixes = {
         name: add(
             "mix",
@@ -171,7 +171,6 @@ def make(study: Study, inputs: Inputs) -> Plan:
                 "counts": [[code, n] for code, n in makeup.counts.items()],
                 "everything": makeup.everything,
                 "draw": [mixing.protocol, mixing.seed, mixing.main, makeup.pool],
-                **({"items left out": item_hashes} if mixing.overlap == "leave-out" else {}),
             },
             [label],
             mix=name,

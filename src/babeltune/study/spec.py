@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,6 +22,7 @@ from babeltune.data import makeup
 from babeltune.data.makeup import LanguageCode, Makeup, Mixing, Protocol
 from babeltune.data.sources import Source
 from babeltune.finetune.recipe import LoraRecipe
+from babeltune.languages import LANGUAGES
 
 BASE = "base"
 """Reserved mix name: the model without an adapter."""
@@ -111,7 +113,27 @@ class AllMix(_Model):
 
 
 Share = Annotated[float, Field(gt=0, le=1)]
-MIX_FORMS = ("by name", "by counts", "by shares", "multi", "without", "all")
+MIX_FORMS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("by name", "by counts", "by shares", "mistyped"), ()),
+    "multi": tuple(MultiMix.model_fields),
+    "without": tuple(WithoutMix.model_fields),
+    "all": tuple(AllMix.model_fields),
+}
+"""Form of a mix -> its fields."""
+
+
+def _near(key: object) -> str | None:
+    """The field of a form that a key comes near to, without being a language or a field itself."""
+    names = [name for fields in MIX_FORMS.values() for name in fields]
+    if not isinstance(key, str) or key in LANGUAGES or key in names:
+        return None
+    return next(iter(difflib.get_close_matches(key, names, n=1, cutoff=0.75)), None)
+
+
+def _not_near(key: str) -> str:
+    if near := _near(key):
+        raise ValueError(f"unknown field. Did you mean '{near}'?")
+    return key
 
 
 def _form(value: object) -> str:
@@ -122,6 +144,8 @@ def _form(value: object) -> str:
         for form in ("multi", "without", "all"):
             if form in value:
                 return form
+        if any(map(_near, value)):
+            return "mistyped"
         if any(isinstance(share, float) for share in value.values()):
             return "by shares"
     return "by counts"
@@ -133,7 +157,8 @@ MixSpec = Annotated[
     | Annotated[dict[LanguageCode, Share], Field(min_length=1), Tag("by shares")]
     | Annotated[MultiMix, Tag("multi")]
     | Annotated[WithoutMix, Tag("without")]
-    | Annotated[AllMix, Tag("all")],
+    | Annotated[AllMix, Tag("all")]
+    | Annotated[dict[Annotated[str, AfterValidator(_not_near)], object], Tag("mistyped")],
     Discriminator(_form),
 ]
 
@@ -155,17 +180,19 @@ def makeup_of(name: str, given: MixSpec, mixing: Mixing) -> Makeup:
         case AllMix():
             return Makeup(everything=True)
         case dict():
-            if all(isinstance(value, int) for value in given.values()):
-                return makeup.counted({code: int(n) for code, n in given.items()}, mixing)
-            return makeup.shared(given, mixing)
+            numbers = {code: n for code, n in given.items() if isinstance(n, int | float)}
+            if all(isinstance(n, int) for n in numbers.values()):
+                return makeup.counted({code: int(n) for code, n in numbers.items()}, mixing)
+            return makeup.shared(numbers, mixing)
 
 
 def as_mixes(value: object) -> object:
     """A bare list names mixes that are known by their names."""
-    if not isinstance(value, list):
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         return value
-    if len({str(name) for name in value}) < len(value):
-        raise ValueError("a mix stands twice. Remove one")
+    twice = [name for at, name in enumerate(value) if name in value[:at]]
+    if twice:
+        raise ValueError(f"the mix '{twice[0]}' stands twice. Remove one")
     return dict.fromkeys(value)
 
 

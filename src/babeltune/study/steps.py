@@ -39,7 +39,8 @@ def _label(step: Step, session: Session) -> dict[str, Any]:
     study, folder = session.opened.plan.study, session.opened.store.partial(step)
     read = sources.read_chats(study.chats, skip_bad_rows=session.opened.skip_bad_rows)
     about = study.label
-    found = label.label(read.chats, identify.identifier(about.identifier), about.threshold, about.protocol)
+    overlap = _overlap(session) if study.mixing.overlap == "leave-out" else None
+    found = label.label(read.chats, identify.identifier(about.identifier), about.threshold, about.protocol, overlap)
     write_lines(folder / CHATS, map(dataclasses.asdict, found.chats))
     write_lines(folder / DROPPED, map(dataclasses.asdict, found.dropped))
     return {"counts": found.counts(), "dropped": found.reasons(), "skipped rows": len(read.skipped)}
@@ -52,17 +53,12 @@ def _mix(step: Step, session: Session) -> dict[str, Any]:
     makeup, mixing = plan.inputs.makeups[step.mix], plan.study.mixing
     if makeup.everything:
         found = read_labelled(labelled)
-        chats = [*found.chats, *(drop.chat for drop in found.dropped)]
+        chats = [*found.chats, *(drop.chat for drop in found.dropped if drop.reason != label.HELD)]
     else:
         chats = read_chats(labelled / CHATS)
-    held = 0
-    if mixing.overlap == "leave-out":
-        overlap = _overlap(session)
-        kept = [chat for chat in chats if overlap.of(chat) is None]
-        held, chats = len(chats) - len(kept), kept
     mix = mixes.build(step.mix, makeup, chats, mixing)
     write_lines(session.opened.store.partial(step) / CHATS, map(dataclasses.asdict, mix.chats))
-    return {"chats": len(mix.chats), "left out as they hold a test prompt": held}
+    return {"chats": len(mix.chats)}
 
 
 def _overlap(session: Session) -> Overlap:

@@ -18,17 +18,14 @@ from babeltune.errors import Problem, StudyError
 from babeltune.finetune.recipe import LoraRecipe
 from babeltune.study.spec import (
     MIX_FORMS,
-    AllMix,
     DialogueSpec,
     ExecutionSpec,
     LabelSpec,
     ModelSpec,
-    MultiMix,
     SamplingSpec,
     Study,
     TasksSpec,
     VerdictSpec,
-    WithoutMix,
 )
 
 
@@ -45,7 +42,10 @@ class Parsed:
     """None where there are problems."""
 
     def line(self, *place: str | int) -> int | None:
-        """Line of the nearest enclosing field that stands in the file."""
+        """Line of the nearest enclosing field that stands in the file; mixes may be a mapping or a list of names."""
+        mixes = self.raw.get("mixes")
+        if place[:1] == ("mixes",) and isinstance(mixes, list) and place[1:2] and place[1] in mixes:
+            place = ("mixes", mixes.index(place[1]))
         for end in range(len(place), 0, -1):
             if place[:end] in self.lines:
                 return self.lines[place[:end]]
@@ -162,12 +162,13 @@ def _echo(details: ErrorDetails) -> bool:
 
 def _problem(details: ErrorDetails, parsed: Parsed) -> Problem:
     place = tuple(part for part in details["loc"] if part != "[key]")
-    if place[:1] == ("mixes",) and len(place) > 2 and place[2] in MIX_FORMS:
+    form = place[2] if place[:1] == ("mixes",) and len(place) > 2 else None
+    if form in MIX_FORMS:
         place = (*place[:2], *place[3:])  # which form of mix it was taken for
     where, line = _dotted(place), parsed.line(*place)
     kind, seen = details["type"], details["input"]
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
-        known = _fields(place[:-1])
+        known = list(MIX_FORMS.get(str(form), ())) or _fields(place[:-1])
         near = difflib.get_close_matches(str(place[-1]), known, n=1)
         return Problem(
             where, "unknown field", f"Did you mean '{near[0]}'?" if near else f"Known here: {', '.join(known)}.", line
@@ -177,7 +178,8 @@ def _problem(details: ErrorDetails, parsed: Parsed) -> Problem:
     if kind == "value_error":
         what, _, fix = str(details["ctx"]["error"]).partition(". ")
         return Problem(where, what, f"{fix.rstrip('.')}." if fix and not fix.endswith("?") else fix, line)
-    if isinstance(seen, bool) and "languages" in place:
+    bare = seen if isinstance(seen, list) else [seen] if place[-1] != "all" else []
+    if any(isinstance(one, bool) for one in bare) and (place[:1] in (("mixes",), ("mixing",)) or "languages" in place):
         return Problem(where, "YAML reads a bare `no` as false", 'Write "no" in quotes.', line)
     if kind == "string_pattern_mismatch":
         return Problem(where, f"{seen!r} cannot be a name", "Use letters, digits, '.', '-' and '_', at most 64.", line)
@@ -201,6 +203,4 @@ def _fields(place: tuple[str | int, ...]) -> list[str]:
     }
     if place[:1] == ("models",):
         return list(ModelSpec.model_fields)
-    if place[:1] == ("mixes",) and len(place) == 2:
-        return [name for form in (MultiMix, WithoutMix, AllMix) for name in form.model_fields]
     return nested.get(place, list(Study.model_fields))

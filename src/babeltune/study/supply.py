@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import dataclasses
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from babeltune.data import identify, label, mixes, sources
+from babeltune.data import identify, label, makeup, mixes, sources
 from babeltune.data.makeup import Makeup, Mixing
+from babeltune.data.overlap import Overlap
 from babeltune.data.sources import Source
 from babeltune.errors import ChatsError, ModelError, Problem
 from babeltune.languages import LANGUAGES
+from babeltune.records import Item
 from babeltune.study.artefacts import read_labelled
 from babeltune.study.plan import label_step
-from babeltune.study.spec import MixSpec, MultiMix, Name, WithoutMix, as_mixes, makeup_of
+from babeltune.study.spec import MixName, MixSpec, MultiMix, Name, WithoutMix, as_mixes, makeup_of
 from babeltune.study.store import Store
 from babeltune.study.studyfile import Parsed, fragment, label_spec
 
@@ -28,18 +34,26 @@ def makeups(parsed: Parsed, problems: list[Problem]) -> dict[str, Makeup]:
     except ValueError:
         return {}
     made: dict[str, Makeup] = {}
-    if mixing is None:
-        return made
     for name, raw in asked.items() if isinstance(asked, dict) else ():
         try:
-            TypeAdapter(MixSpec).validate_python(raw)
-            made[str(name)] = makeup_of(str(name), fragment(MixSpec, raw), mixing)
+            TypeAdapter(MixName).validate_python(name)
+            spec: MixSpec = TypeAdapter(MixSpec).validate_python(raw)
+            if mixing is not None:
+                made[name] = makeup_of(name, spec, mixing)
+            elif spec is None:
+                makeup.check_name(name, Mixing())
         except ValidationError:
-            continue
+            continue  # listed already
         except ValueError as error:
             what, _, fix = str(error).partition(". ")
-            problems.append(Problem(f"mixes.{name}", what, f"{fix.rstrip('.')}.", parsed.line("mixes", str(name))))
+            problems.append(Problem(f"mixes.{name}", what, f"{fix.rstrip('.')}.", parsed.line("mixes", name)))
     return made
+
+
+def items_hash(items: Sequence[Item]) -> str:
+    """SHA-256 over ids and prompts."""
+    text = json.dumps([[item.id, item.prompt] for item in items], ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -56,25 +70,32 @@ def labelled(
     parsed: Parsed,
     runs: Path,
     source: Source,
-    chats: str,
-    identifier: str,
+    fingerprints: tuple[str, str],
+    items: Mapping[str, Sequence[Item]],
     problems: list[Problem],
     *,
     skip_bad_rows: bool,
 ) -> Known | None:
-    """From an earlier run's record, so that a finished study is opened at once; else by labelling them now."""
+    """From an earlier run's record, so that a finished study is opened at once; else by labelling them now.
+
+    ``fingerprints``: of the chats and of the identifier.
+    """
     spec, name = label_spec(parsed), fragment(Name, parsed.raw.get("study"))
-    if spec is None:
+    mixing: Mixing | None = fragment(Mixing, parsed.raw.get("mixing") or {})
+    if spec is None or mixing is None:
         return None
     if name is not None:
-        step, store = label_step(chats, identifier, spec), Store(runs / name)
+        hashes = {code: items_hash(found) for code, found in items.items()}
+        step, store = label_step(*fingerprints, spec, mixing, hashes), Store(runs / name)
         if step.key in store.done((step,)):
             facts = store.facts(step)
             total = sum(facts["counts"].values()) + sum(facts["dropped"].values())
             return Known(dict(facts["counts"]), total, lambda: read_labelled(store.open(step)))
     try:
         read = sources.read_chats(source, skip_bad_rows=skip_bad_rows)
-        done = label.label(read.chats, identify.identifier(spec.identifier), spec.threshold, spec.protocol)
+        identifier = identify.identifier(spec.identifier)
+        overlap = Overlap(itertools.chain.from_iterable(items.values())) if mixing.overlap == "leave-out" else None
+        done = label.label(read.chats, identifier, spec.threshold, spec.protocol, overlap)
     except ChatsError as error:
         problems += error.problems
         return None
@@ -88,8 +109,8 @@ def labelled(
 def shortages(parsed: Parsed, makeups: Mapping[str, Makeup], known: Known, problems: list[Problem]) -> None:
     """One problem for each language and number that is short, with what would fit."""
     short: dict[tuple[str, int], list[str]] = {}
-    for name, makeup in makeups.items():
-        for code, (n, _) in mixes.shortages(makeup.counts, known.counts).items():
+    for name, asked in makeups.items():
+        for code, (n, _) in mixes.shortages(asked.counts, known.counts).items():
             short.setdefault((code, n), []).append(name)
     if not short:
         return
@@ -97,7 +118,7 @@ def shortages(parsed: Parsed, makeups: Mapping[str, Makeup], known: Known, probl
     at = f" at the confidence of {spec.threshold:g}" if spec else ""
     for (code, n), names in short.items():
         there = known.counts.get(code, 0)
-        fixes = [_fitting(parsed, names[0], code, n, there)] if there else []
+        fixes = _fitting(parsed, names[0], (code, n, there), known.counts) if there else []
         threshold = label.fitting_threshold(n, code, labelled)
         if threshold is not None:
             fixes.append(f"set label.threshold: {threshold:g}")
@@ -109,16 +130,37 @@ def shortages(parsed: Parsed, makeups: Mapping[str, Makeup], known: Known, probl
         problems.append(Problem(f"mixes.{names[0]}.{code}", what, f"{fix[0].upper()}{fix[1:]}.", line))
 
 
-def _fitting(parsed: Parsed, name: str, code: str, n: int, there: int) -> str:
-    """The setting that asks for no more than there is."""
+_TRIES = 1000
+
+
+def _fitting(parsed: Parsed, name: str, short: tuple[str, int, int], available: Mapping[str, int]) -> list[str]:
+    """The setting, if one will do, with the largest value under which the mix is short of nothing.
+
+    ``short``: language, chats asked, chats there.
+    """
+    code, n, there = short
     given = as_mixes(parsed.raw["mixes"])
-    spec = fragment(MixSpec, given[name]) if isinstance(given, dict) else None
+    spec: MixSpec = TypeAdapter(MixSpec).validate_python(given[name]) if isinstance(given, dict) else None
     mixing: Mixing = fragment(Mixing, parsed.raw.get("mixing") or {})
     if isinstance(spec, dict) and all(isinstance(value, int) for value in spec.values()):
-        return f"ask for at most {there}"
-    if code == mixing.main or isinstance(spec, dict):
-        return f"set mixing.size: {mixing.size - n + there if code == mixing.main else int(mixing.size * there / n)}"
+        return [f"ask for at most {there}"]
+    settings: list[tuple[str, int, Callable[[int], Makeup]]] = []
     if isinstance(spec, MultiMix) and spec.budget:
-        return f"set budget: {there * (spec.multi - 1)}"
-    own = isinstance(spec, MultiMix | WithoutMix) and spec.each
-    return f"set {'each' if own else 'mixing.each'}: {there}"
+        most = min(spec.budget - 1, (there + 1) * (spec.multi - 1))
+        settings.append(("budget", most, lambda v: makeup_of(name, spec.model_copy(update={"budget": v}), mixing)))
+    elif isinstance(spec, MultiMix | WithoutMix) and spec.each:
+        settings.append(("each", there, lambda v: makeup_of(name, spec.model_copy(update={"each": v}), mixing)))
+    elif not isinstance(spec, dict):
+        settings.append(("mixing.each", there, lambda v: makeup_of(name, spec, dataclasses.replace(mixing, each=v))))
+    if code == mixing.main:
+        settings.clear()  # fewer of the others would ask for more of the main one
+    most = min(mixing.size - 1, max(mixing.size - n + there, mixing.size * (there + 1) // n))
+    settings.append(("mixing.size", most, lambda v: makeup_of(name, spec, dataclasses.replace(mixing, size=v))))
+    for setting, most, make in settings:
+        for value in range(most, max(0, most - _TRIES), -1):
+            try:
+                if not mixes.shortages(make(value).counts, available):
+                    return [f"set {setting}: {value}"]
+            except ValueError:
+                continue
+    return []
