@@ -67,7 +67,7 @@ def test_finished_study_has_nothing_to_run_and_loads_no_model(whole):
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
-    assert "Nothing to do: all 26 steps are done." in found.stdout
+    assert "Nothing to do: all 28 steps are done." in found.stdout
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_finished_study_has_nothing_to_run_and_loads_no_model(whole):
         ({"sampling": {"max_tokens": 9}}, {"generate", "score", "summary", "report"}),
         (
             {"mixes": {"mono": {"en": 12}, "multi-2": {"en": 7, "es": 5}}},
-            {"mix", "proof", "tune", "generate", "score", "summary", "report"},
+            {"mix", "proof", "card", "tune", "generate", "score", "summary", "report"},
         ),
     ],
 )
