@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from babeltune.cli.terminal import console, errors
+from babeltune.cli.terminal import console, errors, online
 from babeltune.data.census import count as counting
 from babeltune.data.census import shares
 from babeltune.data.census.corpus import Unit, field_of, file_units, hub_unit
@@ -94,8 +94,7 @@ def census(
 
     babeltune census tiiuae/falcon-refinedweb --identifier openlid --download
     """
-    if not download:
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    online(download)
     _check(out, engine, limit)
     state = out.with_suffix(".state.json")
     units = _units(source, HubSet(source, revision, config, tuple(split or ())), but=(out, state), download=download)

@@ -100,7 +100,7 @@ def report(
     from babeltune.study.run import run_steps
     from babeltune.study.session import Session
 
-    opened = open_(study, runs, skip_bad_rows=skip_bad_rows, download=download)
+    opened = open_(study, runs, skip_bad_rows=skip_bad_rows, download=download, may_lack="models")
     left = [step for step in opened.plan.pending(opened.store.done(opened.plan.steps)) if step.kind != "report"]
     if left:
         said = f"{len(left)} steps are to come first. Run: babeltune run {study}"
