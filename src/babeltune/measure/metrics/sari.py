@@ -12,6 +12,7 @@ All sentences of a call are counted together, as arrays: a corpus, or a grid of 
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -233,7 +234,7 @@ def _words(sentences: Sequence[str]) -> tuple[list[str], Counts, Counts]:
     clean = [sentence.replace(_APART, " ") for sentence in sentences]
     joined = f" {_APART} ".join(clean).replace("-\n", "")  # as 13a joins a word that was broken over lines
     words = joined.split()
-    number = {word: at for at, word in enumerate(dict.fromkeys(words))}
+    number: defaultdict[str, int] = defaultdict(itertools.count().__next__)
     ids = np.fromiter(map(number.__getitem__, words), dtype=np.int64, count=len(words))
     apart = ids == number.get(_APART, -1)
     borders = np.concatenate([[-1], np.flatnonzero(apart), [len(ids)]])
