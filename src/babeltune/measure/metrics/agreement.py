@@ -7,6 +7,11 @@ counts the noise on the response alone.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
 from babeltune.languages import code_of
 from babeltune.records import Identified, Score
 
@@ -35,3 +40,42 @@ def agreement(item: str, nominal: str, prompt: Identified, response: Identified)
     if prompt.label is None:
         return Score(item, values, notes, {AGREEMENT: f"prompt not identified: {prompt.reason}"})
     return Score(item, {AGREEMENT: float(prompt.label == response.label), **values}, notes)
+
+
+_STEPS, _STILL = 10_000, 1e-10
+
+
+def corrected(labels: Sequence[str], language: str, confusion: Mapping[str, Mapping[str, float]]) -> float:
+    """Share of responses that are truly in a language, in [0, 1], given how the detector errs.
+
+    ``labels``: what the detector found in each response, abstentions left out. ``confusion``: true language -> label ->
+    how often (counts or shares) the detector says so of text that is known to be in it. A label that no row explains is
+    taken at its word. The estimate is the most likely mixture of true languages, found by expectation maximisation; a
+    bare rate counts Danish that is taken for Norwegian as agreement, and the other way round.
+
+    Raises:
+        ValueError: there are no labels, or a row of the matrix is empty or negative.
+    """
+    if not labels:
+        raise ValueError("there are no labels")
+    rows = {true: dict(row) for true, row in confusion.items()}
+    for true, row in rows.items():
+        if min(row.values(), default=0) < 0 or not sum(row.values()) > 0:
+            raise ValueError(f"the row of '{true}' in the confusion matrix is empty or negative")
+    seen = Counter(labels)
+    explained = {label for row in rows.values() for label, n in row.items() if n > 0}
+    for label in [*seen, language]:
+        if label not in explained and label not in rows:
+            rows[label] = {label: 1.0}
+    found = sorted(seen)
+    given = np.array([[row.get(label, 0.0) / sum(row.values()) for label in found] for row in rows.values()])
+    shares = np.array([seen[label] for label in found]) / len(labels)
+    mixture = np.full(len(rows), 1 / len(rows))
+    for _ in range(_STEPS):
+        expected = mixture @ given
+        better = mixture * (given @ np.divide(shares, expected, out=np.zeros(len(found)), where=expected > 0))
+        still = float(np.abs(better - mixture).max()) < _STILL
+        mixture = better
+        if still:
+            break
+    return float(mixture[list(rows).index(language)]) if language in rows else 0.0
