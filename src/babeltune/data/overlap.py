@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 from collections.abc import Iterable, Iterator
 
@@ -75,7 +76,9 @@ def _grams(words: list[str], length: int) -> Iterator[str]:
 def _pieces(words: list[str]) -> Iterator[str]:
     """Runs of characters of a text without spaces; not those of a Latin name or a number within it."""
     text = "".join(words)
+    if text.isascii():
+        return
+    foreign = list(itertools.accumulate((not char.isascii() for char in text), initial=0))
     for at in range(len(text) - CHARACTERS + 1):
-        piece = text[at : at + CHARACTERS]
-        if sum(map(str.isascii, piece)) <= CHARACTERS // 2:
-            yield piece
+        if 2 * (foreign[at + CHARACTERS] - foreign[at]) >= CHARACTERS:
+            yield text[at : at + CHARACTERS]
