@@ -11,7 +11,6 @@ from pydantic import TypeAdapter, ValidationError
 from babeltune.data.hub import HubSet
 from babeltune.data.rows import files_of
 from babeltune.data.sources import (
-    GUANACO,
     POCKET,
     Columns,
     Source,
@@ -25,6 +24,7 @@ from babeltune.data.sources import (
 from babeltune.errors import ChatsError, Problem
 from babeltune.records import Chat, Turn
 
+GUANACO = "timdettmers/openassistant-guanaco"
 REAL = Path(__file__).parents[2].parent / "shared/data/chat/guanaco_shaped.jsonl"
 
 GOOD = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]}

@@ -23,8 +23,6 @@ from babeltune.records import Chat
 
 POCKET = Path(__file__).parent / "pocket"
 """The bundled chats and prompts, written for this project."""
-GUANACO = "timdettmers/openassistant-guanaco"
-"""The paper's set on the hub (section 3.2); a chat's id is its row's number, train before test."""
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")

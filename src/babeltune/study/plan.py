@@ -54,7 +54,7 @@ class Inputs:
     available: Mapping[str, int]
     """Language -> usable chats; empty as long as the chats are not at hand."""
     chat_count: int = 0
-    """Chats of the source, usable or not."""
+    """Chats that a mix of every chat holds, usable or not."""
     downloads: tuple[str, ...] = ()
     """What is to be fetched first, in words."""
     absent: frozenset[str] = frozenset()

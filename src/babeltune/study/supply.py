@@ -62,7 +62,7 @@ class Known:
 
     counts: Mapping[str, int]
     total: int
-    """Chats, usable or not."""
+    """Chats that a mix of every chat holds: usable or not, but for those left out as they hold a test prompt."""
     load: Callable[[], label.Labelled]
 
 
@@ -89,7 +89,8 @@ def labelled(
         step, store = label_step(*fingerprints, spec, mixing, hashes), Store(runs / name)
         if step.key in store.done((step,)):
             facts = store.facts(step)
-            total = sum(facts["counts"].values()) + sum(facts["dropped"].values())
+            left = sum(n for reason, n in facts["dropped"].items() if reason != label.HELD)
+            total = sum(facts["counts"].values()) + left
             return Known(dict(facts["counts"]), total, lambda: read_labelled(store.open(step)))
     try:
         read = sources.read_chats(source, skip_bad_rows=skip_bad_rows)
@@ -103,7 +104,7 @@ def labelled(
         what, _, fix = str(error).partition(". ")
         problems.append(Problem("label.identifier", what, fix, parsed.line("label", "identifier")))
         return None
-    return Known(done.counts(), len(done.chats) + len(done.dropped), lambda: done)
+    return Known(done.counts(), len(done.chats) + sum(drop.reason != label.HELD for drop in done.dropped), lambda: done)
 
 
 def shortages(parsed: Parsed, makeups: Mapping[str, Makeup], known: Known, problems: list[Problem]) -> None:
