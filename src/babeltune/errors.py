@@ -3,7 +3,9 @@
 BabeltuneError                 what went wrong, where, why, and what to do next
 ├── InputError                 the user's input is at fault; carries every problem found, not just the first
 │   ├── StudyError             a study file
-│   ├── ChatsError             a chats file
+│   ├── RowsError              a file or hub set of records
+│   │   └── ChatsError         one of chats
+│   ├── ItemsError             the test items of a task, or its prompts
 │   └── TemplateError          chats that would be trained wrongly (no EOS, no answer left, markers split differently)
 ├── MixError                   a mix does not hold what it promises
 ├── ModelError                 a base model that cannot be found, read or converted
@@ -62,8 +64,16 @@ class StudyError(InputError):
     """A study file that cannot be run as written."""
 
 
-class ChatsError(InputError):
+class RowsError(InputError):
+    """A file or hub set of records that is not there, or cannot be read to its end."""
+
+
+class ChatsError(RowsError):
     """A chats file with rows that cannot be read."""
+
+
+class ItemsError(InputError):
+    """Test items or prompts of a task that are not there, or not as they must be."""
 
 
 class TemplateError(InputError):

@@ -5,9 +5,9 @@ chat -> mix -> adapter -> request -> output -> score; a cell is one combination 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 Role = Literal["user", "assistant"]
 Prompting = Literal["xx:xx", "en:xx"]
@@ -81,8 +81,20 @@ class Item:
     """The same id in two languages means a translation of the same instance; intervals resample ids."""
     language: str
     prompt: str
-    """What the person asks, without any chat format."""
+    """What the person asks, without any chat format; of an item that is ranked, what its candidates begin with."""
     references: tuple[str, ...] = ()
+    """Right answers, of which any will do."""
+    source: str = ""
+    """What the prompt is about, in ``language``: the sentence to simplify, the question; empty where that is all."""
+    prefix: str = ""
+    """Start of the response that is forced, as it follows the prompt."""
+    candidates: tuple[str, ...] = ()
+    """Texts of which the model's likeliest is its answer; empty where it is to write one."""
+
+    @property
+    def subject(self) -> str:
+        """What the item asks in its language: the source, or else the prompt."""
+        return self.source or self.prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +127,8 @@ class Request:
     """Folder of the adapter; None for the base model."""
     prefix: str = ""
     """Start of the response that is forced, not generated."""
+    candidates: tuple[str, ...] = ()
+    """Whole texts to be told how likely they are, each from an empty context; then there is nothing to complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +139,13 @@ class Output:
     cell: str
     text: str
     """Prefix and continuation, cut before the stop string, not stripped."""
-    finish: Literal["eos", "stop", "length"]
+    finish: Literal["eos", "stop", "length", "ranked"]
     tokens: int
-    """Generated tokens, the end token not counted."""
+    """Generated tokens, the end token not counted; of candidates, all that were scored."""
+    loglikelihoods: tuple[float, ...] = ()
+    """Of each candidate, summed over its tokens [nats]; ``text`` is empty then."""
+    lengths: tuple[int, ...] = ()
+    """Of each candidate, tokens summed over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +159,26 @@ class Score:
     """What the verdict rests on (identified languages, reasons), for the reader of the report."""
     unscored: Mapping[str, str] = field(default_factory=dict)
     """Metric -> why it has no value."""
+    counts: tuple[int, ...] = ()
+    """What a metric of the whole corpus sums over its items; empty where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """How the scores of a cell's items become one number."""
+
+    name: str
+    top: float = 1.0
+    """Its best value; the worst is 0."""
+    factors: tuple[str, ...] = ()
+    """Values of the items whose means are multiplied; the metric's own where there are none and no corpus."""
+    corpus: Callable[[Any], Any] | None = None
+    """Summed counts, shape (..., counts) -> value, shape (...); multiplied by the factors."""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Values that an item must have to take part."""
+        return self.factors or (() if self.corpus else (self.name,))
 
 
 class Identifier(Protocol):
@@ -152,7 +190,7 @@ class Identifier(Protocol):
 
 
 class Engine(Protocol):
-    """SEAM 2. Completes requests with a model."""
+    """SEAM 2. Completes requests with a model, or says how likely it finds their candidates."""
 
     def complete(self, requests: Iterable[Request], done: Container[tuple[str, str]] = ()) -> Iterator[Output]:
         """Yield outputs as they finish, in any order.
@@ -163,13 +201,27 @@ class Engine(Protocol):
         """
         ...
 
+    def loglikelihood(self, requests: Iterable[Request], done: Container[tuple[str, str]] = ()) -> Iterator[Output]:
+        """Yield, in any order, how likely the candidates of each request are, every token scored from the first on.
+
+        ``done`` as of ``complete``.
+
+        Raises:
+            EngineError: the engine cannot, as a chat server that gives no probabilities of a prompt.
+        """
+        ...
+
 
 class Task(Protocol):
     """SEAM 3. One benchmark: items, prompt, score."""
 
     name: str
-    metrics: tuple[str, ...]
-    """The metrics that ``score`` gives, the main one first."""
+    metrics: tuple[Metric, ...]
+    """What is reported of its scores, the main one first."""
+    promptings: tuple[Prompting, ...]
+    """Those that it has, ``xx:xx`` first."""
+    ranks: bool
+    """Whether its requests hold candidates, for ``Engine.loglikelihood``; else they are for ``Engine.complete``."""
 
     def items(self, language: str, prompting: Prompting) -> list[Item]:
         """The instances in one language, in a fixed order."""

@@ -2,10 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from babeltune.data.rows import Row
 from babeltune.data.shapes import Columns, chats, tell
 from babeltune.errors import Problem
 from babeltune.records import Chat, Turn
+from babeltune.rows import Row
 
 TURNS = (Turn("user", "Hi"), Turn("assistant", "Hello."))
 

@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from babeltune.data.hub import HubSet
-from babeltune.data.rows import files_of
 from babeltune.data.sources import (
     POCKET,
     Columns,
@@ -21,8 +19,10 @@ from babeltune.data.sources import (
     missing,
     read_chats,
 )
-from babeltune.errors import ChatsError, Problem
+from babeltune.errors import Problem, RowsError
+from babeltune.hub import HubSet
 from babeltune.records import Chat, Turn
+from babeltune.rows import files_of
 
 GUANACO = "timdettmers/openassistant-guanaco"
 REAL = Path(__file__).parents[2].parent / "shared/data/chat/guanaco_shaped.jsonl"
@@ -46,7 +46,7 @@ def written(folder, *rows, end=b"\n", start=b""):
 
 
 def problems_of(source):
-    with pytest.raises(ChatsError) as caught:
+    with pytest.raises(RowsError) as caught:
         read_chats(source)
     return caught.value.problems
 
@@ -232,7 +232,7 @@ def test_a_file_of_no_known_kind_is_refused(tmp_path):
 def test_a_file_that_breaks_off_is_refused_even_where_bad_rows_are_skipped(tmp_path):
     packed = gzip.compress(b"{\n" + b"".join(raw(says(f"{n * n:x}", "Hello.")) + b"\n" for n in range(20_000)))
     (tmp_path / "chats.jsonl.gz").write_bytes(packed[: len(packed) // 2])
-    with pytest.raises(ChatsError) as caught:
+    with pytest.raises(RowsError) as caught:
         read_chats(str(tmp_path / "chats.jsonl.gz"), skip_bad_rows=True)
     first, hint, last = caught.value.problems
     assert first.where == "chats.jsonl.gz:1"
@@ -345,7 +345,7 @@ def test_a_files_fingerprint_sees_content_and_how_it_is_read_but_no_name(tmp_pat
 
 
 def test_what_is_not_there_has_no_fingerprint(tmp_path):
-    with pytest.raises(ChatsError):
+    with pytest.raises(RowsError):
         fingerprint(Source(str(tmp_path / "none.jsonl")))
 
 
@@ -409,7 +409,7 @@ def test_a_cached_set_is_found_without_the_network(cache):
 def test_a_set_that_is_not_cached_says_how_to_get_it(cache):
     source = Source("org/name")
     assert missing(source)
-    with pytest.raises(ChatsError) as caught:
+    with pytest.raises(RowsError) as caught:
         next(chats(source))
     assert str(caught.value.problems[0]) == (
         "org/name: is no file or folder here, and as a hub set it is not in the local cache. Run once with --download."
@@ -417,13 +417,13 @@ def test_a_set_that_is_not_cached_says_how_to_get_it(cache):
 
 
 def test_without_the_network_a_download_says_so(cache):
-    with pytest.raises(ChatsError) as caught:
+    with pytest.raises(RowsError) as caught:
         fetch(Source("org/name"), download=True)
     assert caught.value.problems[0].what == "cannot be fetched, and is not in the local cache"
 
 
 def test_an_id_that_the_hub_does_not_allow_says_so(cache):
-    with pytest.raises(ChatsError) as caught:
+    with pytest.raises(RowsError) as caught:
         fetch(Source("org/na--me"), download=False)
     assert caught.value.problems[0].what.startswith("cannot be fetched (")
 

@@ -18,10 +18,10 @@ from babeltune.cli.terminal import console, errors, online
 from babeltune.data.census import count as counting
 from babeltune.data.census import shares
 from babeltune.data.census.corpus import Unit, field_of, file_units, hub_unit
-from babeltune.data.hub import HubSet
 from babeltune.data.identify import identifier as identifier_of
 from babeltune.data.sources import Source
 from babeltune.errors import InputError, Problem
+from babeltune.hub import HubSet
 
 _MOST = 30
 """Languages that are shown; the files have all."""

@@ -10,10 +10,10 @@ from typing import ClassVar, Literal
 from pydantic import ConfigDict
 
 from babeltune.data import trees
-from babeltune.data.rows import Row
 from babeltune.errors import Problem
 from babeltune.languages import LANGUAGES, code_of
 from babeltune.records import ASSISTANT, HUMAN, Chat, Role, Turn
+from babeltune.rows import Row
 
 Shape = Literal["guanaco", "messages", "sharegpt", "alpaca", "openassistant-trees", "openassistant-messages"]
 

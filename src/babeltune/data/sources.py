@@ -13,13 +13,14 @@ from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field
 
-from babeltune.data import rows, shapes
-from babeltune.data.hub import HubSet, hub_rows
-from babeltune.data.rows import Row
+from babeltune import rows
+from babeltune.data import shapes
 from babeltune.data.shapes import Columns as Columns
 from babeltune.data.shapes import Shape as Shape
-from babeltune.errors import ChatsError, Problem
+from babeltune.errors import ChatsError, Problem, RowsError
+from babeltune.hub import HubSet, hub_rows, snapshot
 from babeltune.records import Chat
+from babeltune.rows import Row
 
 POCKET = Path(__file__).parent / "pocket"
 """The bundled chats and prompts, written for this project."""
@@ -83,32 +84,19 @@ def fetch(source: Source, *, download: bool) -> Path | None:
     """The folder of a hub set's snapshot, fetched only where ``download``; None for any other source.
 
     Raises:
-        ChatsError: it is not in the local cache, or cannot be fetched.
+        RowsError: it is not in the local cache, or cannot be fetched.
     """
     hub = source.hub
     if hub is None:
         return None
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
-    try:
-        found = snapshot_download(hub.id, repo_type="dataset", revision=hub.revision, local_files_only=not download)
-    except LocalEntryNotFoundError as error:
-        if download:
-            raise _refused(hub.id, "cannot be fetched, and is not in the local cache", "Check the network.") from error
-        what = "is no file or folder here, and as a hub set it is not in the local cache"
-        raise _refused(hub.id, what, "Run once with --download.") from error
-    except (HFValidationError, OSError) as error:  # of the hub's, all HTTP errors are OSErrors
-        what = f"cannot be fetched ({' '.join(str(error).split())})"
-        raise _refused(hub.id, what, "Check the id, the revision and your access.") from error
-    return Path(found)
+    return snapshot(hub.id, hub.revision, download=download)
 
 
 def missing(source: Source) -> bool:
     """Whether this is a hub set that is not (wholly) in the local cache. Asks no network."""
     try:
         fetch(source, download=False)
-    except ChatsError:
+    except RowsError:
         return True
     return False
 
@@ -163,7 +151,7 @@ def read_chats(source: Source | str, *, skip_bad_rows: bool = False) -> Read:
                 problems.append(read)
             else:
                 good.append(read)
-    except ChatsError as error:
+    except RowsError as error:
         broken = error.problems
     if not good and not problems and not broken:
         raise _refused(source.at, "holds no chats", "Give a source with one chat a row.")
@@ -192,7 +180,7 @@ def _commit(source: Source, hub: HubSet) -> str:
         return hub.revision
     try:
         folder = fetch(source, download=False)
-    except ChatsError:
+    except RowsError:
         folder = None
     return folder.name if folder else hub.revision or "main"
 

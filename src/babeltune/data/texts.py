@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from babeltune.data import rows, shapes
-from babeltune.data.rows import Row
+from babeltune import rows
+from babeltune.data import shapes
 from babeltune.errors import ChatsError, Problem
 from babeltune.records import HUMAN, Chat
+from babeltune.rows import Row
 
 _BATCH = 4096
 _MOST_SHOWN, _MOST_ALIKE = 20, 2

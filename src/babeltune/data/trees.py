@@ -9,9 +9,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from babeltune.data.rows import Row
 from babeltune.errors import Problem
 from babeltune.records import Role, Turn
+from babeltune.rows import Row
 
 _ROLES: dict[object, Role] = {"prompter": "user", "assistant": "assistant"}
 

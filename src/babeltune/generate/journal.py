@@ -28,7 +28,9 @@ def _parse(path: Path, raw: bytes) -> tuple[list[Output], int]:
     whole = raw[: raw.rfind(b"\n") + 1]
     for number, line in enumerate(whole.split(b"\n")[:-1], 1):
         try:
-            outputs.append(Output(**json.loads(line)))
+            fields = json.loads(line)
+            arrays = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
+            outputs.append(Output(**{**fields, **arrays}))
         except (ValueError, TypeError) as error:
             raise StoreError(
                 f"{path}:{number}: not an output ({error}). Delete the file; its cell is generated again."

@@ -10,7 +10,7 @@ from typing import Literal, cast, get_args
 from babeltune.data import identify, sources
 from babeltune.data.census.shares import read_shares
 from babeltune.data.sources import Source
-from babeltune.errors import BabeltuneError, ChatsError, InputError, ModelError, Problem, StudyError
+from babeltune.errors import BabeltuneError, InputError, ModelError, Problem, RowsError, StudyError
 from babeltune.languages import Corpus, published
 from babeltune.measure.tasks.dialogue import Dialogue
 from babeltune.records import STOP, Item, Sampling
@@ -211,7 +211,7 @@ def _chats(
             fix = _DOWNLOAD if source.revision else f"{_DOWNLOAD} No file or folder here has this name."
             downloads.append(Problem("chats", need, fix, parsed.line("chats")))
         return sources.fingerprint(source)
-    except ChatsError as error:
+    except RowsError as error:
         problems += [Problem("chats", found.what, found.fix, parsed.line("chats")) for found in error.problems]
         return None
 

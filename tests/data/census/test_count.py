@@ -24,9 +24,9 @@ from babeltune.cli import census as cli
 from babeltune.data.census import corpus, shares, tally
 from babeltune.data.census.corpus import Unit, batches, field_of, file_units, hub_unit
 from babeltune.data.census.count import Census, Job, Progress, local, take
-from babeltune.data.hub import HubSet
 from babeltune.data.identify import identifier
-from babeltune.errors import BabeltuneError, ChatsError, InputError, StoreError
+from babeltune.errors import BabeltuneError, InputError, RowsError, StoreError
+from babeltune.hub import HubSet
 from babeltune.languages import LANGUAGES
 from babeltune.records import Identified
 
@@ -317,7 +317,7 @@ def test_a_cached_hub_set_is_counted_split_by_split_and_gone_on_with(tmp_path: P
 
 
 def test_a_hub_set_that_is_not_cached_is_not_fetched_unless_asked() -> None:
-    with pytest.raises(ChatsError, match="Run once with --download"):
+    with pytest.raises(RowsError, match="Run once with --download"):
         hub_unit(HubSet("org/no-such-set"), download=False)
 
 

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from babeltune.data.hub import HubSet, hub_rows
-from babeltune.data.rows import Row, file_rows, files_of
 from babeltune.data.sources import Source, fetch
-from babeltune.errors import ChatsError, InputError, Problem
+from babeltune.errors import ChatsError, InputError, Problem, RowsError
+from babeltune.hub import HubSet, hub_rows
+from babeltune.rows import Row, file_rows, files_of
 
 FIELDS = ("text", "content", "raw_content", "document")
 """Fields that hold the document where none is named: the usual ones of web corpora, the first that is there."""
@@ -76,7 +76,7 @@ def hub_unit(hub: HubSet, *, download: bool) -> Unit:
     """A set on the hub, at one commit: streamed where ``download``, or else read from the local cache.
 
     Raises:
-        ChatsError: it is not in the local cache, or cannot be found on the hub.
+        RowsError: it is not in the local cache, or cannot be found on the hub.
     """
     commit, folder = hub.revision, None
     if not download:
@@ -140,7 +140,7 @@ def batches(unit: Unit, field: str, *, skip: int = 0, limit: int | None = None) 
                 if left == 0:
                     return
                 size, start, texts, problems = 0, done, [], []
-    except ChatsError as error:
+    except RowsError as error:
         if done > start:
             yield Batch(unit.name, start, done, tuple(texts), tuple(problems))
         yield Batch(unit.name, done, done, problems=error.problems, broken=True)

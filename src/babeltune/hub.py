@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from babeltune.data.rows import Row
-from babeltune.errors import ChatsError, Problem
+from babeltune.errors import Problem, RowsError
+from babeltune.rows import Row
 
 _BATCH = 1000
 """Rows that are in memory at once."""
@@ -36,7 +36,7 @@ def hub_rows(
     and others have is None.
 
     Raises:
-        ChatsError: the set, its config or a split is not there, or cannot be read (offline, gated, damaged).
+        RowsError: the set, its config or a split is not there, or cannot be read (offline, gated, damaged).
     """
     for split, number, table in _tables(hub, folder):
         if skip >= len(table):
@@ -46,6 +46,46 @@ def hub_rows(
         for index, fields in enumerate(_objects(rows.slice(skip)), number + skip):
             yield Row(f"{split}[{index}]", fields)
         skip = 0
+
+
+def snapshot(id_: str, revision: str | None, *, download: bool, files: Sequence[str] = ()) -> Path:
+    """The local folder of a hub set, fetched only where ``download``.
+
+    ``files``: glob patterns of what is needed; nothing else is fetched, and each must be there. All files where empty.
+
+    Raises:
+        RowsError: it is not in the local cache, or cannot be fetched.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    def refused(what: str, fix: str) -> RowsError:
+        return RowsError(f"hub set '{id_}'", [Problem(id_, what, fix)])
+
+    absent = "is no file or folder here, and as a hub set it is not in the local cache"
+    try:
+        found = Path(
+            snapshot_download(
+                id_,
+                repo_type="dataset",
+                revision=revision,
+                local_files_only=not download,
+                allow_patterns=list(files) or None,
+            )
+        )
+    except LocalEntryNotFoundError as error:
+        if download:
+            raise refused("cannot be fetched, and is not in the local cache", "Check the network.") from error
+        raise refused(absent, "Run once with --download.") from error
+    except (HFValidationError, OSError) as error:  # of the hub's, all HTTP errors are OSErrors
+        what = f"cannot be fetched ({' '.join(str(error).split())})"
+        raise refused(what, "Check the id, the revision and your access.") from error
+    for pattern in files:
+        if not any(found.glob(pattern)):
+            if download:
+                raise refused(f"holds no '{pattern}'", "Check the id and the revision.")
+            raise refused(absent, "Run once with --download.")
+    return found
 
 
 def _tables(hub: HubSet, folder: Path | None) -> Iterator[tuple[str, int, Any]]:
@@ -64,7 +104,7 @@ def _tables(hub: HubSet, folder: Path | None) -> Iterator[tuple[str, int, Any]]:
         for split in hub.splits or known:
             if split not in found:
                 fix = f"Splits of this set: {', '.join(known)}."
-                raise ChatsError(f"hub set '{hub.id}'", [Problem(hub.id, f"has no split '{split}'", fix)])
+                raise RowsError(f"hub set '{hub.id}'", [Problem(hub.id, f"has no split '{split}'", fix)])
         for split in hub.splits or known:
             number = 0
             for table in found[split].with_format("arrow").iter(batch_size=_BATCH):
@@ -77,7 +117,7 @@ def _tables(hub: HubSet, folder: Path | None) -> Iterator[tuple[str, int, Any]]:
         fix = "Check its id, revision and config, your access to it, and the network."
         if folder:
             fix = "Check its config; where files of it are missing, run once with --download."
-        raise ChatsError(f"hub set '{hub.id}'", [Problem(place, what, fix)]) from error
+        raise RowsError(f"hub set '{hub.id}'", [Problem(place, what, fix)]) from error
 
 
 def _objects(table: Any) -> Iterator[dict[str, Any]]:

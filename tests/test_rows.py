@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from babeltune.data.hub import HubSet, hub_rows
-from babeltune.data.rows import Row, file_rows, files_of, kind_of
-from babeltune.errors import ChatsError, Problem
+from babeltune.errors import Problem, RowsError
+from babeltune.hub import HubSet, hub_rows
+from babeltune.rows import Row, file_rows, files_of, kind_of
 
 ROWS = [{"id": "a", "text": "¿Qué tal?\nBien."}, {"id": "b", "text": 'a "quoted", word\t'}, {"id": "c", "text": "好的"}]
 
@@ -76,7 +76,7 @@ def fields(path, **how):
 def refusal(rows):
     """What was yielded before, and the problem."""
     before = []
-    with pytest.raises(ChatsError) as caught:
+    with pytest.raises(RowsError) as caught:
         before.extend(rows)
     [problem] = caught.value.problems
     return before, problem

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from babeltune.errors import ChatsError, Problem
+from babeltune.errors import Problem, RowsError
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt", ".parquet")
 """What tells the kind of a file; ``.gz`` or ``.zst`` may follow, except upon ``.parquet``."""
@@ -54,29 +54,32 @@ def files_of(path: Path) -> list[Path]:
     """The file itself, or the data files of a folder and its folders, sorted by name; nothing hidden.
 
     Raises:
-        ChatsError: nothing is there, the file is of no known kind, or the folder holds no file of a known kind.
+        RowsError: nothing is there, the file is of no known kind, or the folder holds no file of a known kind.
     """
     if path.is_dir():
         inside = (file.relative_to(path) for file in path.rglob("*") if kind_of(file) and file.is_file())
         files = sorted(path / file for file in inside if not any(part.startswith(".") for part in file.parts))
         if not files:
-            raise ChatsError(f"folder '{path}'", [Problem(str(path), "holds no data files", _KINDS)])
+            raise RowsError(f"folder '{path}'", [Problem(str(path), "holds no data files", _KINDS)])
         return files
     if not path.is_file():
-        raise ChatsError(f"file '{path}'", [Problem(str(path), "there is no such file or folder", "Check the path.")])
+        raise RowsError(f"file '{path}'", [Problem(str(path), "there is no such file or folder", "Check the path.")])
     if kind_of(path) is None:
         raise _broken(path, "is of no known kind", _KINDS)
     return [path]
 
 
-def file_rows(path: Path, *, skip: int = 0, columns: Sequence[str] | None = None) -> Iterator[Row | Problem]:
+def file_rows(
+    path: Path, *, skip: int = 0, columns: Sequence[str] | None = None, quoted: bool = True
+) -> Iterator[Row | Problem]:
     """The rows of a file, and in the place of a broken one its problem.
 
     ``skip``: so many records, broken ones included, are passed over without being parsed, as a reader that goes on has
-    seen them. ``columns``: no other fields are kept (and of a parquet file none are read).
+    seen them. ``columns``: no other fields are kept (and of a parquet file none are read). ``quoted``: whether the
+    quotes of a table are marks of its fields, or part of the text.
 
     Raises:
-        ChatsError: the file cannot be read, or not to its end (cut short, damaged); rows before that were yielded.
+        RowsError: the file cannot be read, or not to its end (cut short, damaged); rows before that were yielded.
     """
     match kind_of(path):
         case ".jsonl" | ".ndjson":
@@ -84,9 +87,9 @@ def file_rows(path: Path, *, skip: int = 0, columns: Sequence[str] | None = None
         case ".json":
             rows = _json(path, skip)
         case ".csv":
-            rows = _table(path, ",", skip)
+            rows = _table(path, ",", skip, quoted)
         case ".tsv":
-            rows = _table(path, "\t", skip)
+            rows = _table(path, "\t", skip, quoted)
         case ".txt":
             rows = _text_lines(path, skip)
         case ".parquet":
@@ -104,8 +107,8 @@ def file_rows(path: Path, *, skip: int = 0, columns: Sequence[str] | None = None
         yield row
 
 
-def _broken(path: Path, what: str, fix: str) -> ChatsError:
-    return ChatsError(f"file '{path}'", [Problem(path.name, what, fix)])
+def _broken(path: Path, what: str, fix: str) -> RowsError:
+    return RowsError(f"file '{path}'", [Problem(path.name, what, fix)])
 
 
 def _opened(path: Path) -> IO[bytes]:
@@ -190,12 +193,13 @@ def _text_lines(path: Path, skip: int) -> Iterator[Row | Problem]:
             yield Problem(where, f"invalid UTF-8 at byte {error.start + 1} of the line", _UTF8)
 
 
-def _table(path: Path, delimiter: str, skip: int) -> Iterator[Row | Problem]:
+def _table(path: Path, delimiter: str, skip: int, quoted: bool) -> Iterator[Row | Problem]:
     """Quoted as RFC 4180 says, between tabs too. A row may be many lines; it is named by its first."""
+    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
     csv.field_size_limit(sys.maxsize)
     # Bytes that are no UTF-8 pass as half characters, so that they cost no more than their own row.
     text = (raw.decode(errors="surrogateescape") for raw in _lines(path))
-    records = _records(csv.reader(text, delimiter=delimiter, strict=True), path.name)
+    records = _records(csv.reader(text, delimiter=delimiter, strict=True, quoting=quoting), path.name)
     where, header = next(records, ("", []))
     if isinstance(header, Problem):
         raise _broken(path, f"the header cannot be read: {header.what}", header.fix)
