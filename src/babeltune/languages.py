@@ -1,6 +1,6 @@
 """The languages: one row each, every code conversion, and how much of them the base models saw.
 
-The nineteen target languages of the paper (section 3.1) and twelve more that its data sets, its appendices or its
+The nineteen target languages of the paper (section 3.1) and fourteen more that its data sets, its appendices or its
 authors' later runs use. Chinese is Simplified and Norwegian is Bokmål (paper, footnotes 5 and 6).
 """
 
@@ -93,10 +93,12 @@ _ROWS = (
     Language("id", "ind_Latn", "id", "Indonesian", "Latn", llama2=0.03, falcon=0.007, gpt3=0.04),
     Language("uk", "ukr_Cyrl", "uk", "Ukrainian", "Cyrl", llama2=0.07),
     Language("cs", "ces_Latn", "cs", "Czech", "Latn", llama2=0.03, gpt3=0.10),
+    Language("sw", "swh_Latn", "sw", "Swahili", "Latn"),
+    Language("ur", "urd_Arab", "ur", "Urdu", "Arab"),
 )  # fmt: skip
 
 LANGUAGES: dict[str, Language] = {row.code: row for row in _ROWS}
-"""Every language by its ISO code, in the order of the paper's Table 1, then the twelve others."""
+"""Every language by its ISO code, in the order of the paper's Table 1, then the fourteen others."""
 
 PAPER_LANGUAGES: tuple[str, ...] = tuple(row.code for row in _ROWS[:19])
 """Codes of the paper's nineteen target languages (section 3.1)."""

@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from babeltune.errors import Problem, RowsError
 
@@ -195,7 +195,7 @@ def _text_lines(path: Path, skip: int) -> Iterator[Row | Problem]:
 
 def _table(path: Path, delimiter: str, skip: int, quoted: bool) -> Iterator[Row | Problem]:
     """Quoted as RFC 4180 says, between tabs too. A row may be many lines; it is named by its first."""
-    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
     csv.field_size_limit(sys.maxsize)
     # Bytes that are no UTF-8 pass as half characters, so that they cost no more than their own row.
     text = (raw.decode(errors="surrogateescape") for raw in _lines(path))

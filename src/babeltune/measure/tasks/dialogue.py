@@ -2,69 +2,129 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
-from babeltune.errors import InputError, Problem
+from babeltune.languages import LANGUAGES
+from babeltune.measure.metrics import confusion
 from babeltune.measure.metrics.agreement import AGREEMENT, AGREEMENT_NOMINAL, agreement
-from babeltune.records import Identifier, Item, Output, Prompting, Request, Sampling, Score, chat_prompt
+from babeltune.measure.metrics.confusion import Verdict
+from babeltune.measure.tasks import items
+from babeltune.measure.tasks.items import Place
+from babeltune.records import Identifier, Item, Metric, Output, Prompting, Request, Sampling, Score, chat_prompt
+from babeltune.rows import Row
+
+LINE_PASS = "line-pass"
+"""Share of responses all of whose lines are in the language of the item, in [0, 1] (Language Confusion Benchmark)."""
+WORD_PASS = "word-pass"
+"""Of those, the share without an English word, in [0, 1]; only for scripts other than Latin."""
+_QUOTES = {'"': '"', "“": "”", "„": "“”", "«": "»", "「": "」", "”": "”", "»": "«"}
+"""Opening mark -> what closes it."""
 
 
 class Dialogue:
-    """A ``Task``. Items are read from ``folder/<language>.jsonl``, rows of id, split and prompt."""
+    """A ``Task``. Items are rows with the field ``prompt`` or, as AlpacaEval's, ``instruction``.
+
+    Files: ``<language>.jsonl``, ``alpaca_eval_instructions_<language>.json`` (the authors') or
+    ``alpaca_eval.<language>.jsonl`` in a folder. A row without an ``id`` is named by its number, from 1 on; one with
+    another ``split`` is left out.
+    """
 
     name = "dialogue"
-    metrics = (AGREEMENT, AGREEMENT_NOMINAL)
+    metrics = (Metric(AGREEMENT), Metric(AGREEMENT_NOMINAL), Metric(LINE_PASS), Metric(WORD_PASS))
+    promptings: tuple[Prompting, ...] = ("xx:xx",)
+    """There is no instruction apart from the prompt itself, so ``en:xx`` does not exist (section 4.1)."""
+    ranks = False
 
-    def __init__(self, folder: Path, split: str, identifier: Identifier, sampling: Sampling) -> None:
-        self.folder = folder
-        self.split = split
+    def __init__(
+        self,
+        place: Place,
+        identifier: Identifier,
+        sampling: Sampling,
+        *,
+        split: str = "test",
+        sample: int | None = None,
+        seed: int = items.SEED,
+        strip_quotes: bool = True,
+    ) -> None:
+        """``sample``: so many prompts, the authors' 300 with their seed; all where it is None.
+
+        ``strip_quotes``: machine translation left quotes round some prompts. The authors' code means to strip them
+        and then uses the list that still has them.
+        """
+        self.place = place
         self.identifier = identifier
         self.sampling = sampling
+        self.split = split
+        self.sample = sample
+        self.seed = seed
+        self.strip_quotes = strip_quotes
 
     def items(self, language: str, prompting: Prompting) -> list[Item]:
         """The prompts of one language and split, in the order of the file.
 
-        Dialogue has no instruction apart from the prompt itself, so ``en:xx`` does not exist for it (section 4.1).
-
         Raises:
-            InputError: no file for the language, a row that is not an item, or no row of the split.
+            ItemsError: no file for the language, a row that is not an item, or no row of the split.
         """
-        path = self.folder / f"{language}.jsonl"
         subject = f"items of dialogue, {language}"
-        if not path.is_file():
-            raise InputError(subject, [Problem(str(path), "there is no such file", "Add it or take the language out.")])
-        items: list[Item] = []
-        problems: list[Problem] = []
-        for number, line in enumerate(path.read_bytes().splitlines(), 1):
-            try:
-                row = json.loads(line)
-                if row["split"] == self.split:
-                    if not isinstance(row["prompt"], str) or not row["prompt"].strip():
-                        raise ValueError("the prompt is empty or no text")
-                    row["prompt"].encode()  # a lone surrogate has no UTF-8
-                    items.append(Item(str(row["id"]), language, row["prompt"]))
-            except (ValueError, KeyError, TypeError) as error:
-                fix = 'A row is {"id": "…", "split": "…", "prompt": "…"}.'
-                problems.append(Problem(f"{path.name}:{number}", f"not an item ({error!r})", fix))
-        if not items and not problems:
-            problems.append(Problem(str(path), f"no row of the split '{self.split}'", "Check `split`."))
-        if len({item.id for item in items}) < len(items):
-            problems.append(Problem(str(path), "an id stands twice", "Give each item its own id."))
-        if problems:
-            raise InputError(subject, problems)
-        return items
+        names = (
+            f"{language}.jsonl",
+            f"alpaca_eval_instructions_{language}.json",
+            f"alpaca_eval.{language}.jsonl",
+        )
+        number = 0
+
+        def make(row: Row) -> Item | None:
+            nonlocal number
+            number += 1
+            if row.fields.get("split", self.split) != self.split:
+                return None
+            field = "instruction" if "prompt" not in row.fields and "instruction" in row.fields else "prompt"
+            prompt = items.text(row.fields, field)
+            return Item(
+                str(row.fields.get("id", number)), language, without_quotes(prompt) if self.strip_quotes else prompt
+            )
+
+        read = items.rows(self.place, names, f"{language}/{self.split}-*.parquet", subject)
+        return items.sampled(items.parsed(read, make, subject), self.sample, self.seed)
 
     def request(self, item: Item) -> Request:
         """The prompt in the format of the tuning. Cell, seed and adapter are filled in by whoever asks."""
         return Request(item.id, "", chat_prompt(item.prompt), self.sampling, 0)
 
     def score(self, items: Sequence[Item], outputs: Sequence[Output]) -> list[Score]:
-        """Language agreement of each item's output."""
+        """Language agreement of each item's output, and whether it stays in its language line by line."""
         prompts = self.identifier.identify([item.prompt for item in items])
-        responses = self.identifier.identify([output.text for output in outputs])
+        texts = [output.text for output in outputs]
+        responses = self.identifier.identify(texts)
+        languages = {item.language for item in items}
+        lines: list[Verdict | None] = [None] * len(items)
+        for language in languages:
+            at = [index for index, item in enumerate(items) if item.language == language]
+            found = confusion.verdicts([texts[index] for index in at], language, self.identifier)
+            for index, one in zip(at, found, strict=True):
+                lines[index] = one
         return [
-            agreement(item.id, item.language, prompt, response)
-            for item, prompt, response in zip(items, prompts, responses, strict=True)
+            _with_lines(agreement(item.id, item.language, prompt, response), one, item.language)
+            for item, prompt, response, one in zip(items, prompts, responses, lines, strict=True)
+            if one is not None
         ]
+
+
+def without_quotes(text: str) -> str:
+    """A text without the quotes around the whole of it; quotes around a part, or inside, stay."""
+    bare = text.strip()
+    if len(bare) < 3 or bare[-1] not in _QUOTES.get(bare[0], ""):
+        return text
+    inner = bare[1:-1]
+    return text if any(mark in inner for mark in (bare[0], bare[-1])) else inner.strip()
+
+
+def _with_lines(score: Score, found: Verdict, language: str) -> Score:
+    values, unscored = dict(score.values), dict(score.unscored)
+    if not found.judged:
+        unscored[LINE_PASS] = "no line of five words or more"
+    else:
+        values[LINE_PASS] = float(found.passes)
+    if LANGUAGES[language].script != "Latn" and found.passes:
+        values[WORD_PASS] = float(not found.english)
+    return Score(score.item, values, score.notes, unscored)

@@ -1,0 +1,235 @@
+"""Sentence simplification on MultiSim and sets of its kind (paper, section 4.2 and appendix D).
+
+Draws of MultiSim: test and validation of all corpora pooled, and train too for Portuguese, German and Slovenian, in
+the order of the file names; shuffled; the first 1,371 kept (Slovenian has 939). The paper's text gives each language
+its own draw. The authors' code (``as_run``) seeds once and shuffles language after language, so that a language's
+draw hangs on how many rows those before it have.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from babeltune.errors import ItemsError, Problem, RowsError
+from babeltune.hub import HubSet
+from babeltune.measure.metrics import sari
+from babeltune.measure.metrics.agreement import AGREEMENT, agreement
+from babeltune.measure.tasks import items, prompt
+from babeltune.measure.tasks.items import Place
+from babeltune.records import Identifier, Item, Metric, Output, Prompting, Request, Sampling, Score, chat_prompt
+from babeltune.rows import Row, file_rows
+
+SAMPLE = 1371
+"""Items of a language (paper, section 4.2)."""
+FOLDERS = {
+    "en": "English",
+    "de": "German",
+    "fr": "French",
+    "it": "Italian",
+    "ru": "Russian",
+    "pt": "Brazilian Portuguese",
+    "sl": "Slovene",
+    "ja": "Japanese",
+}
+"""MultiSim's folder of each language, in the order in which the authors' code draws."""
+WITH_TRAIN = ("de", "pt", "sl")
+"""Languages whose train splits are drawn from too (paper, appendix D)."""
+SARI, WEIGHTED = "sari", "sari-weighted"
+"""Mean of the sentences' SARI, in [0, 100], as the authors' library has it; and times language agreement, Figure 3."""
+CORPUS, CORPUS_WEIGHTED = "sari-corpus", "sari-corpus-weighted"
+"""The same with the corpus SARI that the paper's text names."""
+_BLANK_LINE, _SPACE = "\n\n", " "
+
+
+def _corpus_scores(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Corpus SARI of summed counts, shape (..., 36) -> (...)."""
+    flat = counts.reshape(-1, sari.ORDERS, 9)
+    return np.array([sari.corpus_score(one) for one in flat]).reshape(counts.shape[:-1])
+
+
+class Simplification:
+    """A ``Task``. Items come from a folder of MultiSim, or of files shaped as TurkCorpus and ASSET are."""
+
+    name = "simplification"
+    metrics = (
+        Metric(WEIGHTED, 100, factors=(SARI, AGREEMENT)),
+        Metric(SARI, 100),
+        Metric(CORPUS_WEIGHTED, 100, factors=(AGREEMENT,), corpus=_corpus_scores),
+        Metric(CORPUS, 100, corpus=_corpus_scores),
+        Metric(AGREEMENT),
+    )
+    promptings: tuple[Prompting, ...] = ("xx:xx", "en:xx")
+    ranks = False
+
+    def __init__(
+        self,
+        place: Place,
+        identifier: Identifier,
+        sampling: Sampling,
+        *,
+        sample: int | None = SAMPLE,
+        seed: int = items.SEED,
+        as_run: bool = False,
+    ) -> None:
+        """``as_run``: draw as the authors' code does, with its white space around the marker of the model's turn."""
+        self.place = place
+        self.identifier = identifier
+        self.sampling = sampling
+        self.sample = sample
+        self.seed = seed
+        self.as_run = as_run
+
+    def items(self, language: str, prompting: Prompting) -> list[Item]:
+        """The sentences of one language, with the instruction in theirs or in English.
+
+        Raises:
+            ItemsError: no prompt or no files in the language, or a file that is not as it must be.
+        """
+        template = prompt.template(self.name, prompt.prompt_language(language, prompting))
+        return [
+            Item(one.id, language, template.filled({"sentence": one.source}), one.references, one.source)
+            for one in self._drawn(language)
+        ]
+
+    def request(self, item: Item) -> Request:
+        """The instruction and the sentence as a person's turn."""
+        if not self.as_run:
+            return Request(item.id, "", chat_prompt(item.prompt), self.sampling, 0)
+        prefix = "" if item.language == "sl" else _SPACE
+        return Request(item.id, "", chat_prompt(item.prompt + _BLANK_LINE), self.sampling, 0, prefix=prefix)
+
+    def score(self, items: Sequence[Item], outputs: Sequence[Output]) -> list[Score]:
+        """SARI of each output's first line, and whether the whole output is in the language of the sentence."""
+        subjects = self.identifier.identify([item.source for item in items])
+        responses = self.identifier.identify([output.text for output in outputs])
+        scores: dict[int, Score] = {}
+        for language in {item.language for item in items}:
+            at = [index for index, item in enumerate(items) if item.language == language and item.references]
+            if not at:
+                continue
+            found = sari.statistics(
+                [items[index].source for index in at],
+                [first_line(outputs[index].text) for index in at],
+                [items[index].references for index in at],
+                tokenizer(language),
+            )
+            for row, index in enumerate(at):
+                agreed = agreement(items[index].id, language, subjects[index], responses[index])
+                scores[index] = Score(
+                    agreed.item,
+                    {SARI: float(found.sentences[row]), **agreed.values},
+                    agreed.notes,
+                    agreed.unscored,
+                    tuple(int(n) for n in found.counts[row].reshape(-1)),
+                )
+        bare = {SARI: "the item has no reference", AGREEMENT: "the item has no reference"}
+        return [scores.get(index, Score(item.id, unscored=bare)) for index, item in enumerate(items)]
+
+    def _drawn(self, language: str) -> list[Item]:
+        subject = f"items of {self.name}, {language}"
+        if isinstance(self.place, HubSet):
+            raise ItemsError(
+                subject, [Problem(self.place.id, "is a hub set", "Give a folder: a clone of MultiSim's repository.")]
+            )
+        found = self._multisim(language, subject) or _parallel(self.place, language, subject)
+        if not found:
+            wanted = f"{FOLDERS[language]}/*_test.csv (MultiSim)" if language in FOLDERS else f"{language}/"
+            fix = f"It should hold {wanted} or {language}/*.orig with *.ref.0, *.ref.1 (TurkCorpus, ASSET)."
+            raise ItemsError(subject, [Problem(str(self.place), f"holds no items in '{language}'", fix)])
+        rng = random.Random(self.seed)
+        if self.as_run and language in FOLDERS:
+            for before in itertools.takewhile(lambda code: code != language, FOLDERS):
+                rng.shuffle(list(self._multisim(before, subject)))
+        if self.sample is None:
+            return found
+        rng.shuffle(found)
+        return found[: self.sample]
+
+    def _multisim(self, language: str, subject: str) -> list[Item]:
+        """All rows of MultiSim in a language that are drawn from, corpus after corpus."""
+        assert isinstance(self.place, Path)
+        name = FOLDERS.get(language)
+        folder = next((one for one in (self.place / "data", self.place) if name and (one / name).is_dir()), None)
+        if folder is None or name is None:
+            return []
+        splits = "test|val|train" if language in WITH_TRAIN else "test|val"
+        wanted = [path for path in sorted((folder / name).glob("*.csv")) if re.fullmatch(rf".+_({splits})", path.stem)]
+        found: list[Item] = []
+        for path in wanted:
+            number = itertools.count(1)
+
+            def make(row: Row, path: Path = path, number: itertools.count[int] = number) -> Item:
+                at = next(number)
+                source = items.text(row.fields, "original")
+                others = [str(value).strip() for name, value in row.fields.items() if name != "original" and value]
+                references = tuple(dict.fromkeys(one for one in others if one))
+                if not references:
+                    raise items.WrongRowError("no simple sentence beside 'original'", "Add one, or take the row out.")
+                return Item(f"{path.stem}:{at}", language, source, references, source)
+
+            try:
+                found += items.parsed(file_rows(path), make, subject)
+            except RowsError as error:
+                raise ItemsError(subject, error.problems) from error
+        return found
+
+
+def tokenizer(language: str) -> sari.TokenizerName:
+    """SARI's tokenizer for a language: 13a, the authors' for all, but where words are not spaced."""
+    return {"zh": "zh", "ja": "ja-char"}.get(language, "13a")  # type: ignore[return-value]
+
+
+def first_line(response: str) -> str:
+    """A response up to its first line break (authors' code)."""
+    return (response.strip().splitlines() or [""])[0].strip()
+
+
+def _parallel(folder: Path, language: str, subject: str) -> list[Item]:
+    """Sentences of ``X.orig`` with the references ``X.ref.0`` … line by line; English may lie in the folder itself."""
+    inside = folder / language if (folder / language).is_dir() else folder if language == "en" else None
+    if inside is None:
+        return []
+    found = [path for suffix in ("orig", "norm") for path in sorted(inside.glob(f"*.{suffix}"))]
+    # Of several splits the test split is meant.
+    sources = [path for path in found if re.search(r"\btest\b", path.name)] or found
+    read: list[Item] = []
+    for path in sources:
+        stem = path.name.removesuffix(path.suffix)
+        references = sorted(
+            other for other in inside.iterdir() if re.fullmatch(re.escape(stem) + r"\.(ref|simp|turk)\.\d+", other.name)
+        )
+        if not references:
+            fix = f"Add {stem}.ref.0, one line for each line of it."
+            raise ItemsError(subject, [Problem(str(path), "has no references beside it", fix)])
+        columns = [_lines(one, subject) for one in (path, *references)]
+        short = [
+            Problem(str(one), f"has {len(lines)} lines, {path.name} has {len(columns[0])}", "Mend it.")
+            for one, lines in zip(references, columns[1:], strict=True)
+            if len(lines) != len(columns[0])
+        ]
+        empty = [
+            Problem(f"{path.name}:{number}", "the sentence is empty", "Give it a text, or take the line out of all.")
+            for number, line in enumerate(columns[0], 1)
+            if not line.strip()
+        ]
+        if short or empty:
+            raise ItemsError(subject, short + empty)
+        for number, (source, *simple) in enumerate(zip(*columns, strict=True), 1):
+            kept = tuple(one.strip() for one in simple if one.strip())
+            read.append(Item(f"{stem}:{number}", language, source.strip(), kept, source.strip()))
+    return read
+
+
+def _lines(path: Path, subject: str) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ItemsError(subject, [Problem(str(path), f"cannot be read ({why})", "Check the file.")]) from error

@@ -1,0 +1,113 @@
+"""Natural language inference by rank classification: XNLI (paper, section 4.5; Conneau et al. 2018).
+
+Three texts an item, one a relation: premise, "right?", the relation's word, hypothesis (paper, Table 7). The model's
+likeliest is its answer. Nothing is generated and no chat format applied, so the base model is asked the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from babeltune.hub import HubSet
+from babeltune.measure.metrics.ranking import choose
+from babeltune.measure.tasks import items, prompt
+from babeltune.measure.tasks.items import Place
+from babeltune.measure.tasks.prompt import RELATIONS, Variant
+from babeltune.records import Item, Metric, Output, Prompting, Request, Sampling, Score
+from babeltune.rows import Row
+
+HUB = HubSet("facebook/xnli", "b8dd5d7af51114dbda02c0e3f6133f332186418e")
+"""The set on the hub, pinned; the paper uses its test split (5,010 pairs a language)."""
+ACCURACY, PER_TOKEN = "accuracy", "accuracy-per-token"
+"""Share of items whose likeliest text is the right one, in [0, 1]: by the sum over its tokens, or by their mean."""
+
+
+class Xnli:
+    """A ``Task``. Items are pairs of a premise and a hypothesis, to be ranked."""
+
+    name = "xnli"
+    metrics = (Metric(ACCURACY), Metric(PER_TOKEN))
+    promptings: tuple[Prompting, ...] = ("xx:xx",)
+    """The texts are wholly in the language (paper, section 4.5)."""
+    ranks = True
+
+    def __init__(
+        self, place: Place, *, words: Variant = "harness", sample: int | None = None, seed: int = items.SEED
+    ) -> None:
+        """``place``: a folder of ``xnli.<language>.test.tsv``, the official ``xnli.test.tsv``, or the hub set.
+
+        ``words``: those of lm-evaluation-harness, as the paper has, or right ones.
+        """
+        self.place = place
+        self.words = words
+        self.sample = sample
+        self.seed = seed
+
+    def items(self, language: str, prompting: Prompting) -> list[Item]:
+        """The pairs of one language, in the order of the file.
+
+        Raises:
+            ItemsError: no words or no file in the language, or a row that is not an item.
+        """
+        said = prompt.words(language, self.words)
+        subject = f"items of {self.name}, {language}"
+        number = 0
+
+        def make(row: Row) -> Item | None:
+            nonlocal number
+            if row.fields.get("language", language) != language:
+                return None  # the official file holds all languages
+            number += 1
+            first, second = ("sentence1", "sentence2") if "sentence1" in row.fields else ("premise", "hypothesis")
+            premise, hypothesis = items.text(row.fields, first), items.text(row.fields, second)
+            relation = _relation(row)
+            return Item(
+                str(number), language, premise, (relation,), hypothesis,
+                candidates=said.candidates(premise, hypothesis),
+            )  # fmt: skip
+
+        names = (f"xnli.{language}.test.tsv", f"{language}.test.tsv", f"{language}.tsv", "xnli.test.tsv")
+        read = items.rows(self.place, names, f"{language}/test-*.parquet", subject, quoted=False)
+        return items.sampled(items.parsed(read, make, subject), self.sample, self.seed)
+
+    def request(self, item: Item) -> Request:
+        """The three texts, to be scored from an empty context."""
+        return Request(item.id, "", "", Sampling(), 0, candidates=item.candidates)
+
+    def score(self, items: Sequence[Item], outputs: Sequence[Output]) -> list[Score]:
+        """Whether the likeliest text is the right one."""
+        return [_score(item, output) for item, output in zip(items, outputs, strict=True)]
+
+
+def _score(item: Item, output: Output) -> Score:
+    if len(output.loglikelihoods) != len(RELATIONS):
+        reason = f"{len(output.loglikelihoods)} log-likelihoods in place of {len(RELATIONS)}"
+        return Score(item.id, unscored={ACCURACY: reason, PER_TOKEN: reason})
+    try:
+        (chosen,) = choose([output.loglikelihoods])
+    except ValueError as error:
+        return Score(item.id, unscored={ACCURACY: str(error), PER_TOKEN: str(error)})
+    ordered = sorted(output.loglikelihoods, reverse=True)
+    notes = {
+        "found": RELATIONS[chosen],
+        "reference": item.references[0],
+        "log-likelihoods": ", ".join(f"{value:.2f}" for value in output.loglikelihoods),
+        "margin": f"{ordered[0] - ordered[1]:.2f} nats",
+    }
+    values = {ACCURACY: float(RELATIONS[chosen] == item.references[0])}
+    if len(output.lengths) != len(RELATIONS) or min(output.lengths) < 1:
+        return Score(item.id, values, notes, {PER_TOKEN: "the numbers of tokens are not known"})
+    (by_token,) = choose([output.loglikelihoods], [output.lengths])
+    return Score(item.id, {**values, PER_TOKEN: float(RELATIONS[by_token] == item.references[0])}, notes)
+
+
+def _relation(row: Row) -> str:
+    name = "gold_label" if "gold_label" in row.fields else "label"
+    given = items.within(row.fields, name)
+    if str(given).strip() in ("0", "1", "2"):
+        return RELATIONS[int(given)]
+    relation = str(given).strip().lower()
+    if relation not in RELATIONS:
+        known = ", ".join(f"{at} {one}" for at, one in enumerate(RELATIONS))
+        raise items.WrongRowError(f"field '{name}': {given!r} is no relation", f"Known: {known}.")
+    return relation

@@ -1,0 +1,141 @@
+"""Extractive question answering on XQuAD (paper, section 4.3; https://github.com/google-deepmind/xquad)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from babeltune.errors import ItemsError, Problem
+from babeltune.hub import HubSet
+from babeltune.measure.metrics.matching import XQUAD, Gold, matches
+from babeltune.measure.tasks import items, prompt
+from babeltune.measure.tasks.items import Place
+from babeltune.records import Item, Metric, Output, Prompting, Request, Sampling, Score, chat_prompt
+from babeltune.rows import Row
+
+HUB = HubSet("google/xquad", "51adfef1c1287aab1d2d91b5bead9bcfb9c68583")
+"""The set on the hub, pinned."""
+
+
+class XQuad:
+    """A ``Task``. Items are questions on a passage, whose answer is a piece of it."""
+
+    name = "xquad"
+    metrics = tuple(Metric(rule) for rule in XQUAD)
+    promptings: tuple[Prompting, ...] = ("xx:xx", "en:xx")
+    ranks = False
+
+    def __init__(self, place: Place, sampling: Sampling, *, sample: int | None = None, seed: int = items.SEED) -> None:
+        """``place``: a folder of ``xquad.<language>.json``, or the hub set. ``sample``: all 1,190 where it is None."""
+        self.place = place
+        self.sampling = sampling
+        self.sample = sample
+        self.seed = seed
+
+    def items(self, language: str, prompting: Prompting) -> list[Item]:
+        """The questions of one language, with the instruction in theirs or in English.
+
+        Raises:
+            ItemsError: no prompt or no file in the language, or a file that is not as it must be.
+        """
+        template = prompt.template(self.name, prompt.prompt_language(language, prompting))
+        subject = f"items of {self.name}, {language}"
+
+        def make(row: Row) -> Item:
+            question = items.text(row.fields, "question").strip()
+            filled = template.filled({"context": items.text(row.fields, "context").strip(), "question": question})
+            return Item(
+                items.text(row.fields, "id"), language, filled, _answers(row.fields), question, f" {template.prefix}"
+            )
+
+        found = items.parsed(self._rows(language, subject), make, subject)
+        return items.sampled(found, self.sample, self.seed)
+
+    def request(self, item: Item) -> Request:
+        """The question in the format of the tuning, the beginning of the response forced."""
+        return Request(item.id, "", chat_prompt(item.prompt), self.sampling, 0, prefix=item.prefix)
+
+    def score(self, items: Sequence[Item], outputs: Sequence[Output]) -> list[Score]:
+        """Every rule's verdict on what follows the forced beginning."""
+        golds = [Gold(item.references, item.language, item.source) for item in items]
+        return judged(items, matches(XQUAD, [continuation(*pair) for pair in zip(items, outputs, strict=True)], golds))
+
+    def _rows(self, language: str, subject: str) -> list[Row | Problem]:
+        pattern = f"xquad.{language}/validation-*.parquet"
+        names = (f"xquad.{language}.json", f"{language}.json")
+        if isinstance(self.place, HubSet):
+            return items.rows(self.place, names, pattern, subject)
+        (path,) = items.files(self.place, names, pattern, subject)
+        return list(_squad(path, subject)) if path.suffix == ".json" else items.rows(path, names, pattern, subject)
+
+
+def continuation(item: Item, output: Output) -> str:
+    """What the model wrote itself, without the beginning that was forced."""
+    return output.text.strip().removeprefix(item.prefix.strip()) if item.prefix.strip() else output.text
+
+
+def judged(items: Sequence[Item], verdicts: Any) -> list[Score]:
+    """Scores of the verdicts of several rules on the same items."""
+    scores = []
+    for at, item in enumerate(items):
+        found = {rule: some[at] for rule, some in verdicts.items()}
+        first = next(iter(found.values()))
+        scores.append(
+            Score(
+                item.id,
+                {rule: one.value for rule, one in found.items() if one.value is not None},
+                {"found": first.found or f"nothing ({first.note})", "reference": " | ".join(item.references)},
+                {rule: one.note for rule, one in found.items() if one.value is None},
+            )
+        )
+    return scores
+
+
+def _answers(fields: Any) -> tuple[str, ...]:
+    """Texts of the answers: a list of objects in the original files, an object of lists on the hub."""
+    answers = items.within(fields, "answers")
+    texts = answers.get("text") if isinstance(answers, dict) else answers
+    if not isinstance(texts, list) or not texts:
+        raise items.WrongRowError("field 'answers': holds no answer", 'An answer is {"text": "…", "answer_start": 0}.')
+    plain = texts if isinstance(answers, dict) else [items.text(one, "text") for one in texts if isinstance(one, dict)]
+    kept = tuple(dict.fromkeys(one.strip() for one in plain if isinstance(one, str) and one.strip()))
+    if not kept:
+        raise items.WrongRowError(
+            "field 'answers.text': is empty or no text", "Give the answer as it stands in the passage."
+        )
+    return kept
+
+
+def _squad(path: Path, subject: str) -> list[Row | Problem]:
+    """The questions of a file in SQuAD's form, each with its passage; what is wrong is named by its place in the tree."""
+    fix = "SQuAD's form: data[].paragraphs[] of context and qas[] of id, question, answers."
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        what = f"broken JSON at line {error.lineno}, column {error.colno} ({error.msg})"
+        raise ItemsError(subject, [Problem(path.name, what, "Fetch or write the file again.")]) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ItemsError(subject, [Problem(path.name, f"cannot be read ({error})", "Check the file.")]) from error
+    found: list[Row | Problem] = []
+
+    def inside(value: Any, name: str, where: str) -> list[Any]:
+        listed = value.get(name) if isinstance(value, dict) else None
+        if not isinstance(listed, list):
+            found.append(Problem(where, f"field '{name}': is missing, or no list", fix))
+            return []
+        return listed
+
+    for i, article in enumerate(inside(tree, "data", path.name)):
+        at = f"{path.name} data[{i}]"
+        for j, passage in enumerate(inside(article, "paragraphs", at)):
+            there = f"{at}.paragraphs[{j}]"
+            for k, asked in enumerate(inside(passage, "qas", there)):
+                where = f"{there}.qas[{k}]"
+                if not isinstance(asked, dict):
+                    found.append(Problem(where, "is no object", fix))
+                else:
+                    context = {"context": passage["context"]} if "context" in passage else {}
+                    found.append(Row(where, {**asked, **context}))
+    return found
