@@ -14,6 +14,7 @@ from pathlib import Path
 from babeltune.study.plan import Inputs, make
 from babeltune.study.spec import Study, makeup_of
 from babeltune.study.store import Store
+from babeltune.study.tasks import ItemSet
 
 GOAL = 2.0
 LANGUAGES = [
@@ -57,8 +58,7 @@ def main() -> int:
         "chats",
         "lid",
         {"one": "1", "two": "2"},
-        {("dialogue", code): code for code in LANGUAGES},
-        {("dialogue", code): 300 for code in LANGUAGES},
+        {("dialogue", code, "xx:xx"): ItemSet(code, code, 300) for code in LANGUAGES},
         {name: makeup_of(name, given, study.mixing) for name, given in study.mixes.items()},
         {"en": 100, "es": 100},
     )

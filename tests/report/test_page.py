@@ -74,7 +74,7 @@ class Parsed(HTMLParser):
 
 
 def parsed(results: Results) -> Parsed:
-    return Parsed(page(results, SVG, "agreement"))
+    return Parsed(page(results, SVG))
 
 
 def attacked(results: Results, text: str) -> Results:
@@ -118,7 +118,7 @@ def test_no_character_of_the_data_can_end_its_element(results: Results) -> None:
 
 def test_no_character_in_the_file_steers_the_text_around_it(results: Results) -> None:
     for text in HOSTILE:
-        html = page(attacked(results, text), SVG, "agreement")
+        html = page(attacked(results, text), SVG)
         assert not STEERING.search(html)
         html.encode("utf-8")
 
@@ -140,10 +140,10 @@ def test_each_item_stands_once_with_the_answers_of_all_mixes(results: Results) -
         ("p2", ["mono"]),
     ]
     bread, brot = entries[0]["answers"]
-    assert (bread["text"], bread["agrees"], brot["text"], brot["agrees"]) == (
+    assert (bread["text"], bread["value"], brot["text"], brot["value"]) == (
         "Bread is food.", 0.0, "Brot ist Nahrung.", 1.0,
     )  # fmt: skip
-    assert (entries[1]["answers"][0]["agrees"], entries[1]["answers"][0]["unscored"]) == (None, "empty")
+    assert (entries[1]["answers"][0]["value"], entries[1]["answers"][0]["unscored"]) == (None, "empty")
 
 
 def policy(found: Parsed) -> dict[str, list[str]]:

@@ -36,7 +36,7 @@ def test_a_second_model_has_a_figure_and_a_table_of_its_own(results: Results, tm
     second = tuple({**row, "model": "other"} for row in results.rows)
     files = rendered(dataclasses.replace(results, rows=results.rows + second), tmp_path / "report")
     assert {"figure-1.svg", "figure-1-other.svg", "figure-1-other.png"} <= set(files)
-    assert files["tables.md"].decode().count("| language |") == 2
+    assert files["tables.md"].decode().count("| language |") == 4  # two metrics of each
     assert files["index.html"].count(b"data:image/svg+xml;base64,") == 2
 
 

@@ -7,7 +7,9 @@ import dataclasses
 import io
 
 from babeltune.languages import exposure, published
-from babeltune.report.results import COLUMNS, Results
+from babeltune.report.results import COLUMNS, Board, Results
+
+AGREEMENT = Board("dialogue", "xx:xx", "agreement")
 
 
 def test_the_table_has_the_columns_of_the_issue_in_order(results: Results) -> None:
@@ -41,11 +43,11 @@ def test_base_comes_first_then_the_order_of_the_study(results: Results) -> None:
 
 
 def test_of_picks_one_model_and_metric(results: Results) -> None:
-    cells = results.of("tiny", "agreement")
+    cells = results.of("tiny", AGREEMENT)
     assert len(cells) == 9
     assert cells["multi-2", "es"]["value"] == 0.75
     assert {row["metric"] for row in cells.values()} == {"agreement"}
-    assert results.of("other", "agreement") == {}
+    assert results.of("other", AGREEMENT) == {}
 
 
 def test_exposures_have_a_row_a_model_and_language_evaluated(results: Results) -> None:

@@ -12,9 +12,11 @@ from babeltune.data import identify
 from babeltune.data import label as label_module
 from babeltune.data.sources import POCKET
 from babeltune.errors import Problem, StudyError
+from babeltune.measure.tasks.dialogue import Dialogue
 from babeltune.records import STOP
+from babeltune.study import tasks
 from babeltune.study.artefacts import CHATS, DROPPED, write_lines
-from babeltune.study.check import MayLack, Opened, dialogue, open_study
+from babeltune.study.check import MayLack, Opened, open_study
 from babeltune.study.store import Store
 from doubles import study_file
 
@@ -378,7 +380,7 @@ def test_one_mistyped_language_hides_nothing_about_the_others(tmp_path: Path, mo
 
 def test_broken_prompts_are_named_by_file_and_line(tmp_path: Path, model: Path) -> None:
     prompts = prompts_folder(tmp_path, en='{"id": "1", "split": "dev", "prompt": "Hi?"}\n{"id": "2"}\n')
-    task = dialogue_task(prompts=str(prompts), languages=["en"])
+    task = dialogue_task(items=str(prompts), languages=["en"])
     assert only(problems(tmp_path, model, tasks=task)).where == "en.jsonl:2"
 
 
@@ -460,7 +462,7 @@ def test_the_same_bytes_elsewhere_are_the_same_study(tmp_path: Path, model: Path
     for place in ("one", "two"):
         folder = tmp_path / place
         folder.mkdir()
-        task = dialogue_task(prompts=str(prompts_folder(folder, en=rows)), languages=["en"])
+        task = dialogue_task(items=str(prompts_folder(folder, en=rows)), languages=["en"])
         chats = str(chats_file(folder))
         plans.append(opened(folder, model, chats=chats, tasks=task, mixes={"mono": {"en": 5}}).plan)
     assert [step.fingerprint for step in plans[0].steps] == [step.fingerprint for step in plans[1].steps]
@@ -471,7 +473,7 @@ def test_an_edited_chat_or_prompt_redoes_what_reads_it(tmp_path: Path, model: Pa
     spare = '{"id": "2", "split": "test", "prompt": "Another split."}\n'
 
     def kinds(prompts: str, count: int) -> dict[str, str]:
-        task = dialogue_task(prompts=str(prompts_folder(tmp_path, en=prompts)), languages=["en"])
+        task = dialogue_task(items=str(prompts_folder(tmp_path, en=prompts)), languages=["en"])
         chats = str(chats_file(tmp_path, count=count))
         plan = opened(tmp_path, model, chats=chats, tasks=task, mixes={"mono": {"en": 5}}).plan
         return {step.kind: step.fingerprint for step in plan.steps}
@@ -487,8 +489,11 @@ def test_an_edited_chat_or_prompt_redoes_what_reads_it(tmp_path: Path, model: Pa
 
 
 def test_the_task_is_set_as_the_study_says(tmp_path: Path, model: Path) -> None:
-    task = dialogue(opened(tmp_path, model, sampling={"max_tokens": 7, "top_p": 0.5, "temperature": 0}).plan.study)
+    study = opened(tmp_path, model, sampling={"max_tokens": 7, "top_p": 0.5, "temperature": 0}).plan.study
+    spec = study.tasks.asked["dialogue"]
+    task = tasks.make("dialogue", spec, identify.identifier("lid176"), tasks.sampling(spec, study.sampling))
     (first, *_) = task.items("es", "xx:xx")
     sampling = task.request(first).sampling
     assert (sampling.max_tokens, sampling.top_p, sampling.temperature, sampling.stop) == (7, 0.5, 0, STOP)
+    assert isinstance(task, Dialogue)
     assert task.split == "dev"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from babeltune.languages import LANGUAGES
 from babeltune.study.plan import Inputs, Kind, Plan, Step, make
 from babeltune.study.spec import Study, makeup_of
+from babeltune.study.tasks import ItemSet
 
 CONTENT: dict[str, Any] = {
     "study": "small",
@@ -27,13 +28,12 @@ CONTENT: dict[str, Any] = {
 
 def inputs(study: Study, **changes: Any) -> Inputs:
     """Made-up fingerprints: the plan only passes them on. ``changes`` are added under the name of the field."""
-    codes = study.tasks.dialogue.languages
+    codes = study.tasks.asked["dialogue"].languages
     given: dict[str, Any] = {
         "chats": "c0",
         "identifier": "i0",
         "models": {model.id: f"m-{model.id}" for model in study.models},
-        "items": {("dialogue", code): f"items-{code}" for code in codes},
-        "item_counts": {("dialogue", code): 10 for code in codes},
+        "items": {("dialogue", code, "xx:xx"): ItemSet(f"asked-{code}", f"scored-{code}", 10) for code in codes},
         "makeups": {name: makeup_of(name, given, study.mixing) for name, given in study.mixes.items()},
         "available": {"en": 50, "es": 20},
         "chat_count": 75,
@@ -136,7 +136,7 @@ MULTI: Callable[[Step], bool] = lambda step: step.mix == "multi-2"  # noqa: E731
         (changed("execution", "threads", value=1), NOTHING),
         # Where the same bytes are read from: nothing.
         (changed("chats", value="moved.jsonl"), NOTHING),
-        (changed("tasks", "dialogue", "prompts", value="moved"), NOTHING),
+        (changed("tasks", "dialogue", "items", value="moved"), NOTHING),
         # The same said in other words: nothing.
         (changed("mixes", "multi-2", value={"es": 4, "en": 8}), NOTHING),
         (changed("recipe", "rank", value=64), NOTHING),  # the default, written out
@@ -164,8 +164,8 @@ def test_a_changed_field_redoes_exactly_what_depends_on_it(
             {"models": {"two": "other weights"}},
             either(lambda step: step.model == "two", of("card"), cells("model", "two"), last),  # a card counts tokens
         ),
-        ({"items": {("dialogue", "de"): "other prompts"}}, either(of("proof", "card"), cells("language", "de"), last)),
-        ({"item_counts": {("dialogue", "de"): 11}}, NOTHING),  # the hash of the items says all
+        ({"items": {("dialogue", "de", "xx:xx"): ItemSet("other", "others", 10)}}, either(of("proof", "card"), cells("language", "de"), last)),
+        ({"items": {("dialogue", "de", "xx:xx"): ItemSet("asked-de", "scored-de", 11)}}, NOTHING),  # the hash of the items says all
         ({"exposure": {"one": {"en": 89.7}}}, of("report")),
         ({"absent": frozenset({"two"})}, of("card")),
         ({"available": {"de": 1}}, NOTHING),  # the hash of the chats says all
@@ -284,7 +284,7 @@ def test_a_list_of_names_is_the_mapping_of_them() -> None:
 def test_prompts_that_are_left_out_of_the_mixes_are_part_of_them() -> None:
     content = changed("mixing", "overlap", value="leave-out")
     before = planned(content)
-    after = planned(content, items={("dialogue", "de"): "other prompts"})
+    after = planned(content, items={("dialogue", "de", "xx:xx"): ItemSet("other", "others", 10)})
     assert moved(before, after) == keys(before, either(of("label"), DRAWN, cells("language", "de")))
 
 

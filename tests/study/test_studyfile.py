@@ -60,7 +60,7 @@ def test_a_good_file_becomes_a_study_with_the_papers_defaults(tmp_path: Path) ->
     study = read(tmp_path, GOOD).study
     assert study is not None
     assert dict(study.mixes["multi-2"]) == {"en": 8, "es": 4}
-    assert study.tasks.dialogue.languages == ("en", "es")
+    assert study.tasks.asked["dialogue"].languages == ("en", "es")
     # Paper, section 4.1 (nucleus p 0.9, temperature 0.8), Limitations (confidence 0.8) and section 3.3 (rank 64, alpha 16).
     assert (study.sampling.top_p, study.sampling.temperature, study.label.threshold) == (0.9, 0.8, 0.8)
     assert (study.recipe.rank, study.recipe.alpha) == (64, 16)
@@ -165,7 +165,7 @@ def test_a_quoted_no_is_norwegian(tmp_path: Path) -> None:
     study = read(tmp_path, GOOD.replace("en: 12", '"no": 12').replace("- es", "- 'no'")).study
     assert study is not None
     assert dict(study.mixes["mono"]) == {"no": 12}
-    assert study.tasks.dialogue.languages == ("en", "no")
+    assert study.tasks.asked["dialogue"].languages == ("en", "no")
 
 
 @pytest.mark.parametrize(

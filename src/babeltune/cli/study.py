@@ -133,13 +133,15 @@ def _answer(opened: Opened) -> None:
 
     results = load_results(opened)
     for model in results.models():
-        console.print()
-        console.print(tables.terminal(results, model, "agreement", two_lines=console.width < _WIDE))
+        for board in results.main_boards(model):
+            console.print()
+            console.print(tables.terminal(results, model, board, two_lines=console.width < _WIDE))
     console.print()
     for verdict in results.verdicts:
         console.print(verdict["sentence"], style="bold", markup=False, highlight=False, soft_wrap=True)
     if not results.verdicts:
         console.print("No verdict: it takes two mixes and a language that is in none of them.")
     folder = opened.store.path(opened.plan.of("report")[0])
-    console.print(f"Figure 1:  {folder / 'figure-1.png'} and .svg", highlight=False, soft_wrap=True, markup=False)
+    if (folder / "figure-1.png").exists():
+        console.print(f"Figure 1:  {folder / 'figure-1.png'} and .svg", highlight=False, soft_wrap=True, markup=False)
     console.print(f"The page:  {folder / 'index.html'}", highlight=False, soft_wrap=True, markup=False)

@@ -29,8 +29,8 @@ class Overlap:
         self._grams: dict[str, Item] = {}
         for item in items:
             spaced = LANGUAGES[item.language].spaced
-            words = _words(item.prompt)
-            self._whole.setdefault((" " if spaced else "").join(words) or item.prompt.strip(), item)
+            words = _words(item.subject)
+            self._whole.setdefault((" " if spaced else "").join(words) or item.subject.strip(), item)
             for gram in _grams(words, WORDS) if spaced else _pieces(words):
                 self._grams.setdefault(gram, item)
         self._unspaced = any(not LANGUAGES[item.language].spaced for item in self._grams.values())

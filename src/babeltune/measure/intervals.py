@@ -8,7 +8,7 @@ all move together. The authors pool item rows of all seeds as if they were indep
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -113,11 +113,44 @@ def difference(
     return Interval(value, low, high, len(items))
 
 
-def bounds(values: Values, unscored: int) -> tuple[float, float]:
-    """The mean if every unscored value were 0, and if every one were 1: what cannot be known is shown, not dropped."""
+def combined(
+    sums: Floats,
+    statistic: Callable[[Floats], Floats],
+    *,
+    top: float = 1.0,
+    seed: int = SEED,
+    resamples: int = RESAMPLES,
+) -> Interval:
+    """A statistic of sums over items, as of a product of means or a score of a corpus; items are resampled.
+
+    Args:
+        sums: one row an item, shape (items, columns).
+        statistic: sums of rows, shape (..., columns) -> values, shape (...), in [0, top]. NaN where a resample drew
+            nothing that it can use; such are left out.
+        top: the statistic's best value.
+        seed: of the resampling.
+        resamples: how many.
+
+    Without variation the interval is Wilson's, as in ``mean``.
+
+    Raises:
+        ValueError: no items.
+    """
+    if not len(sums):
+        raise ValueError("no items")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = float(statistic(sums.sum(axis=0)))
+        low, high = _percentiles(statistic(_weights(len(sums), seed, resamples) @ sums))
+    if high - low < _FLAT * top:
+        low, high = (top * end for end in _wilson(value / top, len(sums)))
+    return Interval(value, low, high, len(sums))
+
+
+def bounds(values: Values, unscored: int, top: float = 1.0) -> tuple[float, float]:
+    """The mean if every unscored value were 0, and if every one were ``top``: what is not known is shown, not dropped."""
     scored = [value for row in values.values() for value in row]
     total = len(scored) + unscored
-    return (sum(scored) / total, (sum(scored) + unscored) / total) if total else (0.0, 1.0)
+    return (sum(scored) / total, (sum(scored) + top * unscored) / total) if total else (0.0, top)
 
 
 def _sums(groups: Mapping[str, Values], items: Sequence[str]) -> _Sums:

@@ -6,10 +6,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from babeltune.measure.intervals import Values, bounds, mean
+import numpy as np
+from numpy.typing import NDArray
+
+from babeltune.measure.intervals import Interval, Values, bounds, combined, mean
 from babeltune.measure.plateau import Verdict, verdict
 from babeltune.measure.signature import signature
-from babeltune.records import Cell, Score
+from babeltune.records import Cell, Metric, Score
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,36 +49,49 @@ class Row:
     worst: float
     """The mean if every unscored output were 0."""
     best: float
-    """The mean if every unscored output were 1."""
+    """The mean if every unscored output had the metric's best value."""
     reasons: Mapping[str, int]
     """Why outputs have no value."""
+    top: float
+    """The metric's best value."""
 
 
-def rows(scored: Iterable[Scored], metrics: Sequence[str], identifier: str) -> list[Row]:
-    """One row a cell and metric; seeds and tuning seeds of a cell are pooled by item."""
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """A cell under one metric."""
+
+    interval: Interval | None
+    worst: float
+    best: float
+    reasons: Mapping[str, int]
+
+
+def rows(scored: Iterable[Scored], metrics: Mapping[str, Sequence[Metric]], identifier: str) -> list[Row]:
+    """One row a cell and metric of its task; seeds and tuning seeds of a cell are pooled by item.
+
+    A metric that says nothing of a cell, as the word rate of a language in Latin script, has no row.
+    """
     found: list[Row] = []
     for (model, mix, task, language, prompting), group in _grouped(scored).items():
-        seeds = len({one.cell.seed for one in group})
-        tuning_seeds = len({one.cell.tuning_seed for one in group})
         sign = signature(
             identifier=identifier,
             items=group[0].items,
             adapter="+".join(sorted({one.adapter for one in group})),
-            seeds=seeds,
-            tuning_seeds=tuning_seeds,
+            seeds=len({one.cell.seed for one in group}),
+            tuning_seeds=len({one.cell.tuning_seed for one in group}),
         )
-        for metric in metrics:
-            values, reasons = collect(group, metric)
-            unscored = sum(reasons.values())
-            interval = mean(values) if values else None
-            worst, best = bounds(values, unscored)
+        for metric in metrics[task]:
+            number = _number(group, metric)
+            if number.interval is None and not number.reasons:
+                continue
             found.append(
                 Row(
-                    model, mix, task, language, prompting, metric,
-                    interval.value if interval else None,
-                    interval.low if interval else None,
-                    interval.high if interval else None,
-                    len(values), unscored, sign, worst, best, reasons,
+                    model, mix, task, language, prompting, metric.name,
+                    number.interval.value if number.interval else None,
+                    number.interval.low if number.interval else None,
+                    number.interval.high if number.interval else None,
+                    number.interval.n if number.interval else 0,
+                    sum(number.reasons.values()), sign, number.worst, number.best, number.reasons, metric.top,
                 )
             )  # fmt: skip
     return found
@@ -121,9 +137,62 @@ def collect(group: Iterable[Scored], metric: str) -> tuple[dict[str, list[float]
         for score in one.scores:
             if metric in score.values:
                 values[score.item].append(score.values[metric])
-            else:
-                reasons[score.unscored.get(metric, "no reason given")] += 1
+            elif metric in score.unscored:
+                reasons[score.unscored[metric]] += 1
     return dict(values), dict(reasons)
+
+
+def _number(group: Sequence[Scored], metric: Metric) -> _Number:
+    if metric.factors or metric.corpus:
+        return _composed(group, metric)
+    values, reasons = collect(group, metric.name)
+    interval = None
+    if values:
+        found = mean({item: [value / metric.top for value in row] for item, row in values.items()})
+        interval = Interval(found.value * metric.top, found.low * metric.top, found.high * metric.top, found.n)
+    return _Number(interval, *bounds(values, sum(reasons.values()), metric.top), reasons)
+
+
+def _composed(group: Sequence[Scored], metric: Metric) -> _Number:
+    """A product of means, or the score of a corpus times means; each factor over the outputs that have a value of it."""
+    factors = [collect(group, factor) for factor in metric.factors]
+    missing: dict[str, int] = {}
+    for _, reasons in factors:
+        for reason, count in reasons.items():
+            missing[reason] = max(count, missing.get(reason, 0))
+    counts: dict[str, NDArray[np.float64]] = {}
+    for score in (score for one in group for score in one.scores if score.counts and metric.corpus):
+        counts[score.item] = counts.get(score.item, np.zeros(len(score.counts))) + score.counts
+    items = sorted({*counts, *(item for values, _ in factors for item in values)})
+    if not items or (metric.corpus and not counts) or not all(values for values, _ in factors):
+        return _Number(None, 0.0, metric.top, missing)
+    empty = np.zeros(len(next(iter(counts.values()), ())))
+    sums = np.array(
+        [
+            [
+                *(number for values, _ in factors for number in (sum(values.get(item, ())), len(values.get(item, ())))),
+                *counts.get(item, empty),
+            ]
+            for item in items
+        ],
+        dtype=np.float64,
+    )
+    pairs = 2 * len(factors)
+
+    def statistic(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        value = np.asarray(metric.corpus(columns[..., pairs:])) if metric.corpus else np.ones(columns.shape[:-1])
+        for at in range(0, pairs, 2):
+            value = value * columns[..., at] / columns[..., at + 1]
+        return value
+
+    worst, best = sums.sum(axis=0), sums.sum(axis=0)
+    for at, (_, reasons) in enumerate(factors):
+        unscored = sum(reasons.values())
+        highest = metric.top if at == 0 and not metric.corpus else 1.0
+        worst[2 * at + 1] += unscored
+        best[2 * at : 2 * at + 2] += (highest * unscored, unscored)
+    interval = combined(sums, statistic, top=metric.top)
+    return _Number(interval, float(statistic(worst)), float(statistic(best)), missing)
 
 
 def _grouped(scored: Iterable[Scored]) -> dict[tuple[str, str, str, str, str], list[Scored]]:

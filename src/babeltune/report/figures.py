@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from babeltune.languages import LANGUAGES
-from babeltune.report.results import Results
+from babeltune.report.results import Board, Results
 
 _BASE = "#999999"
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
@@ -28,10 +28,10 @@ def colour(mix: str, mixes: list[str]) -> str:
     return _BASE if mix == "base" else _COLOURS[[name for name in mixes if name != "base"].index(mix) % len(_COLOURS)]
 
 
-def figure_1(results: Results, model: str, metric: str = "agreement") -> Figure:
+def figure_1(results: Results, model: str, board: Board) -> Figure:
     """Input/output language agreement per language and mix, with 95 % intervals; striped where a mix lacks the language."""
-    cells = results.of(model, metric)
-    mixes, languages = results.mix_names(model), results.languages(model)
+    cells = results.of(model, board)
+    mixes, languages = results.mix_names(model), results.languages(model, board)
     width = 0.84 / len(mixes)
     with mpl.rc_context(_STYLE):  # type: ignore[arg-type]  # its stubs want a literal of every key
         figure = Figure(figsize=(max(5.5, 0.95 * len(languages)), 3.2), layout="constrained")

@@ -25,26 +25,38 @@ function options(select, values, name) {
 
 const unique = (values) => [...new Set(values)];
 options($("model"), unique(data.entries.map((e) => e.model)), (v) => v);
+options($("task"), unique(data.entries.map((e) => e.task)), (v) => data.tasks[v] || v);
+options($("prompting"), unique(data.entries.map((e) => e.prompting)), (v) => v);
 options($("language"), unique(data.entries.map((e) => e.language)), (v) => data.names[v] + " (" + v + ")");
-options($("off"), unique(data.entries.flatMap((e) => e.answers.map((a) => a.mix))), (v) => "only where " + v + " is off");
+options($("off"), unique(data.entries.flatMap((e) => e.answers.map((a) => a.mix))), (v) => "only where " + v + " is wrong");
 
 function matches(entry) {
   const words = $("words").value.trim().toLowerCase();
   const off = $("off").value;
   return entry.model === $("model").value
+    && entry.task === $("task").value
+    && (!$("prompting").value || entry.prompting === $("prompting").value)
     && (!$("language").value || entry.language === $("language").value)
-    && (!off || entry.answers.some((a) => a.mix === off && a.agrees !== 1))
+    && (!off || entry.answers.some((a) => a.mix === off && a.value !== 1))
     && (!words || (entry.prompt + "\n" + entry.answers.map((a) => a.text).join("\n")).toLowerCase().includes(words));
+}
+
+// What an answer was found to be: the language it is in, or the answer that was read out of it.
+function verdict(given) {
+  if (given.unscored) return element("span", "unscored (" + given.unscored + ")");
+  if (given.value === undefined || given.value === null) return element("span", "");
+  const right = given.value === 1;
+  const what = given.notes.found || data.names[given.notes.response] || given.notes.response || "";
+  return element("span", (right ? "\u2713 " : "\u2717 ") + visible(what), right ? "yes" : "no");
 }
 
 function answer(entry, given) {
   const box = element("div", undefined, "answer");
   const seeds = unique(entry.answers.filter((a) => a.mix === given.mix).map((a) => a.seed)).length > 1;
   const heading = element("h3", given.mix + (seeds ? ", " + given.seed : "") + ": ");
-  const name = data.names[given.found] ? data.names[given.found] : given.found;
-  heading.append(given.unscored ? element("span", "unscored (" + given.unscored + ")")
-    : element("span", (given.agrees === 1 ? "\u2713 " : "\u2717 ") + name, given.agrees === 1 ? "yes" : "no"));
-  heading.title = "identified: " + given.found + " (" + given.probability + "), prompt: " + given.asked + ", ended by: " + given.finish;
+  heading.append(verdict(given));
+  heading.title = given.metric + "; " + Object.entries(given.notes).map(([k, v]) => k + ": " + v).join(", ")
+    + "; ended by: " + given.finish;
   const text = element("p", visible(given.text) + (given.finish === "length" ? " \u2026" : ""));
   text.dir = "auto";
   box.append(heading, text);
@@ -59,7 +71,12 @@ function draw() {
     const header = element("header");
     const prompt = element("p", visible(entry.prompt));
     prompt.dir = "auto";
-    header.append(element("small", data.names[entry.language] + ", " + entry.item), prompt);
+    header.append(element("small", data.names[entry.language] + ", " + entry.item + (entry.prompting === "xx:xx" ? "" : ", " + entry.prompting)), prompt);
+    if (entry.references.length) {
+      const wanted = element("p", "Reference: " + visible(entry.references.join(" | ")), "note");
+      wanted.dir = "auto";
+      header.append(wanted);
+    }
     const answers = element("div", undefined, "answers");
     for (const given of entry.answers) answers.append(answer(entry, given));
     card.append(header, answers);
@@ -70,7 +87,7 @@ function draw() {
   $("more").hidden = found.length <= shown;
 }
 
-const fields = ["model", "language", "off", "words"];
+const fields = ["model", "task", "prompting", "language", "off", "words"];
 function fromAddress() {
   const wanted = new URLSearchParams(location.hash.slice(1));
   for (const id of fields) if (wanted.has(id)) $(id).value = wanted.get(id);

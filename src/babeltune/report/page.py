@@ -22,14 +22,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from babeltune import __version__
 from babeltune.languages import LANGUAGES
 from babeltune.report import tables
-from babeltune.report.results import Results
+from babeltune.report.results import TITLES, Board, Results
 
 _HERE = Path(__file__).parent
 _STEERING = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 """Controls, line separators, bidirectional marks, and lone surrogates, which have no UTF-8."""
 
 
-def page(results: Results, figures: Mapping[str, str], metric: str) -> str:
+def page(results: Results, figures: Mapping[str, str]) -> str:
     """The HTML. ``figures``: model -> SVG of its Figure 1."""
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, finalize=_visible
@@ -39,8 +39,7 @@ def page(results: Results, figures: Mapping[str, str], metric: str) -> str:
     return environment.get_template("page.html.j2").render(
         results=results,
         figures={model: base64.b64encode(svg.encode()).decode() for model, svg in figures.items()},
-        grids={model: tables.grid(results, model, metric) for model in results.models()},
-        nominal={model: tables.grid(results, model, "agreement-nominal") for model in results.models()},
+        boards={model: _boards(results, model) for model in results.models()},
         missing=[row for row in results.rows if row["unscored"]],
         recipe=yaml.safe_dump(dict(results.recipe), sort_keys=False, allow_unicode=True),
         data=_json(_browser(results)),
@@ -52,29 +51,51 @@ def page(results: Results, figures: Mapping[str, str], metric: str) -> str:
     )
 
 
+def _boards(results: Results, model: str) -> list[tuple[Board, tuple[list[str], list[list[str]]], list[Any]]]:
+    """The main table of each task and prompting, each with those of its other metrics."""
+    found = []
+    for main in results.main_boards(model):
+        others = [
+            (board, tables.grid(results, model, board))
+            for board in results.boards(model)
+            if (board.task, board.prompting) == (main.task, main.prompting) and board != main
+        ]
+        found.append((main, tables.grid(results, model, main), others))
+    return found
+
+
 def _browser(results: Results) -> dict[str, Any]:
-    """What the item browser needs: per model, language and item the prompt once and each mix's response."""
-    entries: dict[tuple[str, str, str], dict[str, Any]] = {}
+    """What the item browser needs: per model, task, language and item the prompt once and each mix's response."""
+    mains = {(model, board.task): board.metric for model in results.models() for board in results.main_boards(model)}
+    entries: dict[tuple[str, str, str, str, str], dict[str, Any]] = {}
     for item in results.items:
-        key = item["model"], item["language"], item["item"]
+        metric = _shown(mains[item["model"], item["task"]], item)
+        key = item["model"], item["task"], item["prompting"], item["language"], item["item"]
+        fields = ("model", "task", "prompting", "language", "item", "prompt")
         entry = entries.setdefault(
-            key, {"model": key[0], "language": key[1], "item": key[2], "prompt": item["prompt"], "answers": []}
+            key, {**{name: item[name] for name in fields}, "references": item.get("references", []), "answers": []}
         )
         entry["answers"].append(
             {
                 "mix": item["mix"],
                 "seed": f"tuning {item['tuning_seed']}, sampling {item['seed']}",
                 "text": item["response"],
-                "agrees": item["values"].get("agreement"),
-                "found": item["notes"].get("response", ""),
-                "asked": item["notes"].get("prompt", ""),
-                "probability": item["notes"].get("probability", ""),
+                "metric": metric,
+                "value": item["values"].get(metric),
+                "notes": item["notes"],
                 "finish": item["finish"],
-                "unscored": item["unscored"].get("agreement", ""),
+                "unscored": item["unscored"].get(metric, ""),
             }
         )
     names = {code: row.name for code, row in LANGUAGES.items()}
-    return {"names": names, "entries": list(entries.values())}
+    return {"names": names, "tasks": TITLES, "entries": list(entries.values())}
+
+
+def _shown(main: str, item: Mapping[str, Any]) -> str:
+    """The metric that an answer's mark is of: the main one, or what of it a single answer has."""
+    if main in item["values"] or main in item["unscored"]:
+        return main
+    return "agreement" if "agreement" in item["values"] or "agreement" in item["unscored"] else main
 
 
 def _visible(value: object) -> object:

@@ -7,15 +7,13 @@ from pathlib import Path
 from babeltune.report import figures, page, tables
 from babeltune.report.results import Results
 
-METRIC = "agreement"
-
 
 def render(results: Results, folder: Path) -> None:
-    """Write ``results.csv``, Figure 1 and a Markdown table of each model, and ``index.html``.
+    """Write ``results.csv``, Figure 1 and Markdown tables of each model, and ``index.html``.
 
     ``exposure.csv`` is beside them where the study says what its models were pretrained on.
 
-    The figure is ``figure-1.svg`` and ``.png``; of several models each but the first has its name behind the number.
+    Figure 1 is drawn where language agreement was measured. It is ``figure-1.svg`` and ``.png``; of several models each but the first has its name behind the number.
     """
     results.table().write_csv(folder / "results.csv")
     if results.exposure:
@@ -24,8 +22,11 @@ def render(results: Results, folder: Path) -> None:
     texts: list[str] = []
     for at, model in enumerate(results.models()):
         name = "figure-1" if at == 0 else f"figure-1-{model}"
-        figures.save(figures.figure_1(results, model, METRIC), folder, name)
-        drawn[model] = (folder / f"{name}.svg").read_text(encoding="utf-8")
-        texts.append(f"## {model}\n\n{tables.markdown(results, model, METRIC)}")
+        judged = results.judged(model)
+        if judged is not None:
+            figures.save(figures.figure_1(results, model, judged), folder, name)
+            drawn[model] = (folder / f"{name}.svg").read_text(encoding="utf-8")
+        shown = [f"### {board.heading}\n\n{tables.markdown(results, model, board)}" for board in results.boards(model)]
+        texts.append("\n".join([f"## {model}\n", *shown]))
     (folder / "tables.md").write_text("\n".join(texts), encoding="utf-8")
-    (folder / "index.html").write_text(page.page(results, drawn, METRIC), encoding="utf-8")
+    (folder / "index.html").write_text(page.page(results, drawn), encoding="utf-8")

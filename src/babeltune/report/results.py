@@ -14,6 +14,54 @@ COLUMNS = (
     "model", "mix", "task", "language", "prompting", "metric", "value", "low", "high", "n", "unscored", "signature",
 )  # fmt: skip
 """Columns of ``results.csv``."""
+AGREEMENT = "agreement"
+"""The metric that the verdict is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A table of results: one task under one prompting and one metric."""
+
+    task: str
+    prompting: str
+    metric: str
+
+    @property
+    def heading(self) -> str:
+        """What the table is of, in words."""
+        return f"{TITLES.get(self.task, self.task)}, {METRICS.get(self.metric, self.metric)}{self._prompted}"
+
+    @property
+    def _prompted(self) -> str:
+        return ", English instructions (en:xx)" if self.prompting == "en:xx" else ""
+
+
+TITLES = {
+    "dialogue": "dialogue",
+    "simplification": "sentence simplification",
+    "xquad": "XQuAD",
+    "xcsqa": "X-CSQA",
+    "xnli": "XNLI",
+}
+METRICS = {
+    "agreement": "input/output language agreement",
+    "agreement-nominal": "language agreement with the item's known language",
+    "line-pass": "responses all of whose lines are in the language",
+    "word-pass": "of these, responses without an English word",
+    "sari-weighted": "SARI weighted by language agreement",
+    "sari": "SARI (mean of sentences)",
+    "sari-corpus-weighted": "corpus SARI weighted by language agreement",
+    "sari-corpus": "corpus SARI",
+    "xquad-paper": "answers that begin with the reference",
+    "xquad-code": "references in the first 50 characters (authors' code)",
+    "exact-match": "exact match",
+    "token-f1": "token F1",
+    "xcsqa-first": "right letter, first character",
+    "xcsqa-any": "right letter, anywhere",
+    "accuracy": "accuracy by summed log-likelihood",
+    "accuracy-per-token": "accuracy by log-likelihood per token",
+}
+"""Metric -> what it is, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +105,33 @@ class Results:
         ]
         return pl.DataFrame(rows, schema_overrides={"share": pl.Float64})
 
-    def of(self, model: str, metric: str) -> dict[tuple[str, str], Mapping[str, Any]]:
+    def of(self, model: str, board: Board) -> dict[tuple[str, str], Mapping[str, Any]]:
         """(mix, language) -> row."""
         return {
-            (row["mix"], row["language"]): row for row in self.rows if row["model"] == model and row["metric"] == metric
+            (row["mix"], row["language"]): row
+            for row in self.rows
+            if row["model"] == model and board == Board(row["task"], row["prompting"], row["metric"])
         }
+
+    def boards(self, model: str) -> list[Board]:
+        """All that the model was scored by, task after task, a task's main metric first."""
+        return list(
+            dict.fromkeys(
+                Board(row["task"], row["prompting"], row["metric"]) for row in self.rows if row["model"] == model
+            )
+        )
+
+    def main_boards(self, model: str) -> list[Board]:
+        """The main metric of each task and prompting."""
+        found: dict[tuple[str, str], Board] = {}
+        for board in self.boards(model):
+            found.setdefault((board.task, board.prompting), board)
+        return list(found.values())
+
+    def judged(self, model: str) -> Board | None:
+        """The table that the verdict is about: language agreement, of dialogue if it was asked."""
+        found = [board for board in self.boards(model) if board.metric == AGREEMENT and board.prompting == "xx:xx"]
+        return found[0] if found else None
 
     def models(self) -> list[str]:
         """Names of the models, in order."""
@@ -72,6 +142,13 @@ class Results:
         there = {row["mix"] for row in self.rows if row["model"] == model}
         return [name for name in ("base", *self.mixes) if name in there]
 
-    def languages(self, model: str) -> list[str]:
-        """Languages evaluated, in the order of the study file."""
-        return list(dict.fromkeys(row["language"] for row in self.rows if row["model"] == model))
+    def languages(self, model: str, board: Board | None = None) -> list[str]:
+        """Languages evaluated, or those of a table, in the order of the study file."""
+        return list(
+            dict.fromkeys(
+                row["language"]
+                for row in self.rows
+                if row["model"] == model
+                and (board is None or board == Board(row["task"], row["prompting"], row["metric"]))
+            )
+        )

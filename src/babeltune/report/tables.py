@@ -1,4 +1,4 @@
-"""Tables: agreement per language and mix, for a terminal, as Markdown, and as CSV."""
+"""Tables: one metric per language and mix, for a terminal, as Markdown, and as CSV."""
 
 from __future__ import annotations
 
@@ -10,51 +10,52 @@ from rich.table import Table
 from rich.text import Text
 
 from babeltune.languages import LANGUAGES
-from babeltune.report.results import Results
+from babeltune.report.results import Board, Results
 
 
 def number(row: Mapping[str, Any] | None) -> str:
-    """``0.92 [0.79, 1.00]``; says what is unscored."""
+    """``0.92 [0.79, 1.00]``, or ``38.2 [36.9, 39.5]`` of 100; says what is unscored."""
     if row is None:
         return "-"
     if row["value"] is None:
         return f"unscored ({row['unscored']})"
-    text = f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+    digits = 1 if row.get("top", 1.0) > 1 else 2
+    text = f"{row['value']:.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
     return f"{text} ({row['unscored']} unscored)" if row.get("unscored") else text
 
 
-def grid(results: Results, model: str, metric: str) -> tuple[list[str], list[list[str]]]:
+def grid(results: Results, model: str, board: Board) -> tuple[list[str], list[list[str]]]:
     """Header and lines: a line a language, a column a mix; the last line averages the languages that no mix holds."""
-    cells, mixes = results.of(model, metric), results.mix_names(model)
+    cells, mixes = results.of(model, board), results.mix_names(model)
     lines = [
         [f"{LANGUAGES[code].name} ({code})", *(number(cells.get((mix, code))) for mix in mixes)]
-        for code in results.languages(model)
+        for code in results.languages(model, board)
     ]
     for verdict in results.verdicts:
-        if verdict["model"] == model and metric == "agreement":
+        if verdict["model"] == model and board == results.judged(model):
             averages = verdict["averages"]
             lines.append([f"average of {len(verdict['unseen'])} unseen", *(number(averages.get(mix)) for mix in mixes)])
     return ["language", *mixes], lines
 
 
-def markdown(results: Results, model: str, metric: str) -> str:
+def markdown(results: Results, model: str, board: Board) -> str:
     """The grid as a Markdown table."""
-    header, lines = grid(results, model, metric)
+    header, lines = grid(results, model, board)
     rule = ["---", *("---:" for _ in header[1:])]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [header, rule, *lines]) + "\n"
 
 
-def terminal(results: Results, model: str, metric: str, *, two_lines: bool) -> Table:
+def terminal(results: Results, model: str, board: Board, *, two_lines: bool) -> Table:
     """The grid for a terminal; ``two_lines`` puts each interval below its value, for narrow ones."""
-    header, lines = grid(results, model, metric)
-    n = max((row["n"] for row in results.rows if row["model"] == model), default=0)
+    header, lines = grid(results, model, board)
+    n = max((row["n"] for row in results.of(model, board).values()), default=0)
     table = Table(
-        title=Text(f"{model}: input/output language {metric}\n95 % intervals, n = {n} prompts a language"),
+        title=Text(f"{model}: {board.heading}\n95 % intervals, n = {n} items a language"),
         caption="bold: the mix holds chats in that language" + ("; *: some unscored" if two_lines else ""),
     )
     for name in header:
         table.add_column(name, no_wrap=True)
-    for code, line in itertools.zip_longest(results.languages(model), lines):
+    for code, line in itertools.zip_longest(results.languages(model, board), lines):
         held = [mix != "base" and code in results.mixes[mix] for mix in header[1:]]
         shown = [_below(cell) if two_lines else cell for cell in line[1:]]
         cells = [Text(cell, style="bold" if mark else "") for cell, mark in zip(shown, held, strict=True)]

@@ -12,14 +12,14 @@ from babeltune.data.census.shares import read_shares
 from babeltune.data.sources import Source
 from babeltune.errors import BabeltuneError, InputError, ModelError, Problem, RowsError, StudyError
 from babeltune.languages import Corpus, published
-from babeltune.measure.tasks.dialogue import Dialogue
-from babeltune.records import STOP, Item, Sampling
-from babeltune.study import models, supply
-from babeltune.study.plan import Inputs, Plan, make
+from babeltune.records import Item, Prompting, Task
+from babeltune.study import models, supply, tasks
+from babeltune.study.plan import Inputs, Plan, item_hashes, make
 from babeltune.study.spec import (
-    DialogueSpec,
+    TASK_SPECS,
+    AnyTaskSpec,
     ModelSpec,
-    Study,
+    SamplingSpec,
     as_model,
     as_source,
 )
@@ -28,6 +28,14 @@ from babeltune.study.studyfile import Parsed, fragment, label_spec, parse
 
 MayLack = Literal["nothing", "models", "anything"]
 """What of the hub a command does without."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A task and its items in one language and prompting."""
+
+    task: Task
+    items: list[Item]
 
 
 @dataclass(frozen=True)
@@ -61,12 +69,17 @@ def open_study(
     identifier = _identifier(parsed, problems, downloads, download=download)
     source = _source(parsed)
     chats = _chats(parsed, source, problems, downloads, download=download)
-    items = _items(parsed, problems)
+    items = _items(parsed, problems, downloads, download=download)
     makeups = supply.makeups(parsed, problems)
     available: Mapping[str, int] = {}
     chat_count = 0
+    sets = {key: tasks.item_set(asked.task, asked.items) for key, asked in items.items()}
     if source and chats and identifier and not any(need.where in ("chats", "label.identifier") for need in downloads):
-        found = supply.labelled(parsed, runs, source, (chats, identifier), items, problems, skip_bad_rows=skip_bad_rows)
+        subjects = [item for (_, _, prompting), asked in items.items() if prompting == "xx:xx" for item in asked.items]
+        hashes = item_hashes(sets)
+        found = supply.labelled(
+            parsed, runs, source, (chats, identifier, hashes), subjects, problems, skip_bad_rows=skip_bad_rows
+        )
         if found is not None:
             available, chat_count = found.counts, found.total
             supply.shortages(parsed, makeups, found, problems)
@@ -77,8 +90,7 @@ def open_study(
             chats or "",
             identifier or "",
             {model: found.fingerprint for model, found in located.items()},
-            {("dialogue", code): supply.items_hash(found) for code, found in items.items()},
-            {("dialogue", code): len(found) for code, found in items.items()},
+            sets,
             makeups,
             available,
             chat_count,
@@ -93,17 +105,6 @@ def open_study(
         problems.append(Problem("mixes", what, "Rename a mix.", parsed.line("mixes")))
     problems.sort(key=lambda problem: problem.line or 0)
     raise StudyError(str(path), problems)
-
-
-def dialogue(study: Study) -> Dialogue:
-    """The dialogue task as the study sets it."""
-    spec = study.tasks.dialogue
-    sampling = Sampling(study.sampling.temperature, study.sampling.top_p, study.sampling.max_tokens, STOP)
-    return Dialogue(_item_folder(spec), spec.split, identify.identifier(study.label.identifier), sampling)
-
-
-def _item_folder(spec: DialogueSpec) -> Path:
-    return sources.POCKET / "dialogue" if spec.prompts == "pocket" else Path(spec.prompts)
 
 
 def _models(
@@ -216,29 +217,41 @@ def _chats(
         return None
 
 
-def _items(parsed: Parsed, problems: list[Problem]) -> dict[str, list[Item]]:
-    """Language -> its items."""
-    tasks = parsed.raw.get("tasks")
-    raw = tasks.get("dialogue") if isinstance(tasks, dict) else None
-    if not isinstance(raw, dict):
-        return {}
-    # Languages are looked at one by one, so that one mistyped code hides nothing about the others.
-    listed = raw.get("languages")
-    codes = [code for code in (listed if isinstance(listed, list) else []) if isinstance(code, str)]
-    found: dict[str, list[Item]] = {}
-    for index, code in enumerate(codes):
-        spec: DialogueSpec | None = fragment(DialogueSpec, {**raw, "languages": [code]})
-        if spec is None:
+def _items(
+    parsed: Parsed, problems: list[Problem], downloads: list[Problem], *, download: bool
+) -> dict[tuple[str, str, Prompting], Asked]:
+    """(task, language, prompting) -> its items, as far as they can be read."""
+    found: dict[tuple[str, str, Prompting], Asked] = {}
+    sampling: SamplingSpec = fragment(SamplingSpec, parsed.raw.get("sampling") or {}) or SamplingSpec()
+    listed = parsed.raw.get("tasks")
+    asked = listed if isinstance(listed, dict) else {}
+    for name, kind in TASK_SPECS.items():
+        raw = asked.get(name)
+        if not isinstance(raw, dict):
             continue
-        line = parsed.line("tasks", "dialogue", "languages", index)
-        if code in found:
-            problems.append(
-                Problem(f"tasks.dialogue.languages[{index}]", f"'{code}' stands twice", "Remove one.", line)
-            )
-            continue
-        task = Dialogue(_item_folder(spec), spec.split, identify.identifier("lid176"), Sampling())
-        try:
-            found[code] = task.items(code, "xx:xx")
-        except InputError as error:
-            problems += [Problem(problem.where, problem.what, problem.fix, line) for problem in error.problems]
+        # Languages are looked at one by one, so that one mistyped code hides nothing about the others.
+        languages = raw.get("languages")
+        codes = [code for code in (languages if isinstance(languages, list) else []) if isinstance(code, str)]
+        told: set[Problem] = set()
+        for index, code in enumerate(codes):
+            spec: AnyTaskSpec | None = fragment(kind, {**raw, "languages": [code]})
+            if spec is None:
+                continue
+            where, line = f"tasks.{name}.languages[{index}]", parsed.line("tasks", name, "languages", index)
+            if code in codes[:index]:
+                problems.append(Problem(where, f"'{code}' stands twice", "Remove one.", line))
+                continue
+            try:
+                need = tasks.fetched(name, spec, code, download=download)
+                if need is not None:
+                    downloads.append(Problem(where, f"{_NOT_CACHED}items {need}", _DOWNLOAD, line))
+                    continue
+                task = tasks.make(name, spec, identify.identifier("lid176"), tasks.sampling(spec, sampling))
+                for prompting in tasks.promptings(spec, code):
+                    found[name, code, prompting] = Asked(task, task.items(code, prompting))
+            except InputError as error:
+                for problem in error.problems:
+                    if problem not in told:
+                        told.add(problem)
+                        problems.append(Problem(problem.where, problem.what, problem.fix, line))
     return found

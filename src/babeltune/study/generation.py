@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 from babeltune.errors import EngineError
 from babeltune.generate.journal import Journal, encode
 from babeltune.records import Item, Request
 from babeltune.study.artefacts import JOURNAL, OUTPUTS
-from babeltune.study.check import dialogue
 from babeltune.study.plan import Step
 from babeltune.study.session import Event, Session
 from babeltune.study.store import write_atomically
@@ -21,27 +21,24 @@ def generate(steps: Sequence[Step], session: Session) -> None:
     Raises:
         EngineError: the engine gave fewer outputs than it was asked for.
     """
-    store, study = session.opened.store, session.opened.plan.study
-    task = dialogue(study)
+    store = session.opened.store
     assert steps[0].model is not None
     total = sum(step.work for step in steps)
     by_name = {step.name: step for step in steps}
     journals = {step.name: Journal(store.partial(step) / JOURNAL) for step in steps}
     items: dict[str, list[Item]] = {}
-    requests: list[Request] = []
+    written: list[Request] = []
+    ranked: list[Request] = []
     for step in steps:
         assert step.cell is not None
         adapters = session.needed(step)
-        items[step.name] = task.items(step.cell.language, step.cell.prompting)
-        requests += [
-            dataclasses.replace(
-                task.request(item),
-                cell=step.name,
-                seed=step.cell.seed,
-                adapter=str(adapters[0]) if adapters else None,
-            )
+        task = session.task(step.cell.task)
+        items[step.name] = session.items(step.cell.task, step.cell.language, step.cell.prompting)
+        adapter = str(adapters[0]) if adapters else None
+        (ranked if task.ranks else written).extend(
+            dataclasses.replace(task.request(item), cell=step.name, seed=step.cell.seed, adapter=adapter)
             for item in items[step.name]
-        ]
+        )
 
     def publish(name: str) -> None:
         """Outputs in the order of the items, then the record; the journal stays until both are there."""
@@ -60,12 +57,17 @@ def generate(steps: Sequence[Step], session: Session) -> None:
             publish(name)
     if finished == total:
         return
-    for output in session.engine(steps[0].model).complete(requests, kept):
+    engine = session.engine(steps[0].model)
+    # An engine goes through its adapters once for what is to be written and once for what is to be ranked.
+    found = itertools.chain(
+        engine.complete(written, kept) if written else (), engine.loglikelihood(ranked, kept) if ranked else ()
+    )
+    for output in found:
         journal = journals[output.cell]
         journal.append(output)
         finished += 1
         cell = by_name[output.cell].cell
-        shown = f"{cell.mix} {cell.language}" if cell else output.cell
+        shown = f"{cell.mix} {cell.task} {cell.language}" if cell else output.cell
         session.tell(Event("generate", shown, finished, total, "outputs", output.tokens))
         if len(journal.outputs) == len(items[output.cell]):
             publish(output.cell)

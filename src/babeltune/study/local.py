@@ -7,6 +7,7 @@ import time
 from collections.abc import Container
 from dataclasses import dataclass
 
+from babeltune.errors import StoreError
 from babeltune.study.check import Opened
 from babeltune.study.plan import Kind, Step
 from babeltune.study.run import run_steps
@@ -47,6 +48,28 @@ def run(opened: Opened, tell: Tell, kinds: Container[str] = _ORDER) -> Ran:
         for _, group in itertools.groupby(ranked, key=_together):
             run_steps(tuple(group), session)
     return Ran(len(pending), time.monotonic() - began)
+
+
+SCORING: tuple[Kind, ...] = ("score", "summary", "report")
+"""The steps that read outputs and need no model."""
+
+
+def rescore(opened: Opened, tell: Tell) -> Ran:
+    """Score all outputs of a finished study again, and write its report again.
+
+    Raises:
+        LockedError: another run holds the study.
+        StoreError: cells are still to be answered.
+    """
+    began = time.monotonic()
+    with opened.store.locked():
+        left = [step for step in opened.plan.pending(opened.store.done(opened.plan.steps)) if step.kind not in SCORING]
+        if left:
+            raise StoreError(f"{len(left)} steps are to come before all can be scored. Run the study first.")
+        session = Session(opened, tell)
+        for kind in SCORING:
+            run_steps(opened.plan.of(kind), session, again=True)
+    return Ran(sum(len(opened.plan.of(kind)) for kind in SCORING), time.monotonic() - began)
 
 
 def _pending(opened: Opened, kinds: Container[str]) -> list[Step]:

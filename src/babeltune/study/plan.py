@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from babeltune.data.makeup import Makeup, Mixing
 from babeltune.measure.intervals import LEVEL, RESAMPLES, SEED
-from babeltune.records import ASSISTANT, HUMAN, STOP, Cell
+from babeltune.records import ASSISTANT, HUMAN, STOP, Cell, Prompting
 from babeltune.study.fingerprint import fingerprint
-from babeltune.study.spec import BASE, LabelSpec, Study
+from babeltune.study.spec import BASE, LabelSpec, Study, XnliSpec
+from babeltune.study.tasks import ItemSet, promptings, sampling
 
 Kind = Literal["label", "mix", "proof", "card", "tune", "generate", "score", "summary", "report"]
 
@@ -31,7 +32,7 @@ _ROOMS: dict[Kind, str] = {
     "summary": "measure",
     "report": "report",
 }
-_VERSIONS: dict[Kind, int] = {**dict.fromkeys(_ROOMS, 1), "label": 2, "mix": 2, "proof": 2}
+_VERSIONS: dict[Kind, int] = {**dict.fromkeys(_ROOMS, 1), "label": 2, "mix": 2, "proof": 2, "score": 2, "summary": 2}
 """Raised by hand where a change to the code changes a step's result for the same recipe."""
 
 
@@ -45,10 +46,8 @@ class Inputs:
     """SHA-256 of the language identification model."""
     models: Mapping[str, str]
     """Model id -> what identifies its weights."""
-    items: Mapping[tuple[str, str], str]
-    """(task, language) -> SHA-256 of the items."""
-    item_counts: Mapping[tuple[str, str], int]
-    """(task, language) -> number of items."""
+    items: Mapping[tuple[str, str, Prompting], ItemSet]
+    """(task, language, prompting) -> what identifies the items."""
     makeups: Mapping[str, Makeup]
     """Mix -> what it is to hold."""
     available: Mapping[str, int]
@@ -148,6 +147,11 @@ def label_step(chats: str, identifier: str, spec: LabelSpec, mixing: Mixing, ite
     return Step("label", "chats", {**recipe, **left_out})
 
 
+def item_hashes(items: Mapping[tuple[str, str, Prompting], ItemSet]) -> dict[str, str]:
+    """Task and language -> SHA-256 of the items that chats are held against."""
+    return {f"{task} {code}": one.scored for (task, code, prompting), one in items.items() if prompting == "xx:xx"}
+
+
 def make(study: Study, inputs: Inputs) -> Plan:
     """Lay out the steps of a study."""
     steps: list[Step] = []
@@ -159,9 +163,8 @@ def make(study: Study, inputs: Inputs) -> Plan:
         steps.append(step)
         return step
 
-    dialogue, mixing = study.tasks.dialogue, study.mixing
-    item_hashes = {code: inputs.items["dialogue", code] for code in dialogue.languages}
-    label = label_step(inputs.chats, inputs.identifier, study.label, mixing, item_hashes)
+    mixing, hashes = study.mixing, item_hashes(inputs.items)
+    label = label_step(inputs.chats, inputs.identifier, study.label, mixing, hashes)
     steps.append(label)
     mixes = {
         name: add(
@@ -178,7 +181,7 @@ def make(study: Study, inputs: Inputs) -> Plan:
         )
         for name, makeup in inputs.makeups.items()
     }
-    about = {"mixes": list(mixes), "items": item_hashes, "overlap": mixing.overlap, "threshold": study.label.threshold}
+    about = {"mixes": list(mixes), "items": hashes, "overlap": mixing.overlap, "threshold": study.label.threshold}
     proof = add("proof", "proof", about, list(mixes.values()))
     tokenizers = {model.name: inputs.models[model.id] for model in study.models if model.id not in inputs.absent}
     for name, mix in mixes.items():
@@ -189,7 +192,6 @@ def make(study: Study, inputs: Inputs) -> Plan:
             [mix, label, proof],
             mix=name,
         )
-    sampling = study.sampling.model_dump()
     scores = []
     for model in study.models:
         weights = {"model": inputs.models[model.id], "dtype": study.dtype}
@@ -207,28 +209,21 @@ def make(study: Study, inputs: Inputs) -> Plan:
                         model=model.id,
                         work=updates,
                     )
-                for language in dialogue.languages:
-                    for seed in study.seeds:
-                        cell = Cell(model.name, name, tuning_seed, "dialogue", language, "xx:xx", seed)
-                        generate = add(
-                            "generate",
-                            cell.name,
-                            {
-                                **weights,
-                                "items": inputs.items["dialogue", language],
-                                "sampling": sampling,
-                                "format": [HUMAN, ASSISTANT, *STOP],
-                                "seed": seed,
-                            },
-                            [tune] if tune else [],
-                            cell=cell,
-                            mix=name,
-                            model=model.id,
-                            work=inputs.item_counts["dialogue", language],
-                        )
-                        scores.append(
-                            add("score", cell.name, {"identifier": inputs.identifier}, [generate], cell=cell, mix=name)
-                        )
+                for task, language, prompting, seed in _asked(study):
+                    cell = Cell(model.name, name, tuning_seed, task, language, prompting, seed)
+                    items = inputs.items[task, language, prompting]
+                    generate = add(
+                        "generate",
+                        cell.name,
+                        {**weights, "items": items.asked, **_drawn(study, task, seed)},
+                        [tune] if tune else [],
+                        cell=cell,
+                        mix=name,
+                        model=model.id,
+                        work=items.count,
+                    )
+                    recipe = {"identifier": inputs.identifier, "items": items.scored}
+                    scores.append(add("score", cell.name, recipe, [generate], cell=cell, mix=name))
     members = {
         name: sorted(inputs.available if makeup.everything else makeup.counts)
         for name, makeup in inputs.makeups.items()
@@ -247,3 +242,21 @@ def make(study: Study, inputs: Inputs) -> Plan:
     )
     add("report", "report", {"study": study.study, "exposure": inputs.exposure}, [summary])
     return Plan(study, tuple(steps), inputs)
+
+
+def _asked(study: Study) -> Iterator[tuple[str, str, Prompting, int]]:
+    """Task, language, prompting and seed of every cell of a tuned model; where nothing is sampled, one seed."""
+    for task, spec in study.tasks.asked.items():
+        for language in spec.languages:
+            for prompting in promptings(spec, language):
+                for seed in study.seeds if not isinstance(spec, XnliSpec) else study.seeds[:1]:
+                    yield task, language, prompting, seed
+
+
+def _drawn(study: Study, task: str, seed: int) -> dict[str, Any]:
+    """What an output hangs on beside model and items."""
+    spec = study.tasks.asked[task]
+    if isinstance(spec, XnliSpec):
+        return {}
+    drawn = sampling(spec, study.sampling).model_dump()
+    return {"sampling": drawn, "format": [HUMAN, ASSISTANT, *STOP], "seed": seed}

@@ -13,15 +13,18 @@ from babeltune.study.session import Event, Session
 from babeltune.study.steps import WORK, check_tuning
 
 
-def run_steps(steps: Sequence[Step], session: Session) -> None:
-    """Run steps of one kind and model, whose needs are done. Each is published by itself, the moment it is finished."""
+def run_steps(steps: Sequence[Step], session: Session, *, again: bool = False) -> None:
+    """Run steps of one kind and model, whose needs are done. Each is published by itself, the moment it is finished.
+
+    ``again``: they may be done already; what is new takes the place of what is there.
+    """
     store = session.opened.store
     todo = []
     for step in steps:
         store.begin(step)
         if store.recorded(step):
             (store.partial(step) / JOURNAL).unlink(missing_ok=True)
-            store.publish(step)  # killed between the record and the rename
+            store.publish(step, again=again)  # killed between the record and the rename
         else:
             todo.append(step)
     if not todo:
@@ -36,9 +39,9 @@ def run_steps(steps: Sequence[Step], session: Session) -> None:
             began = time.monotonic()
             facts = WORK[step.kind](step, session)
             store.record(step, {**facts, "seconds": round(time.monotonic() - began, 1)})
-            store.publish(step)
+            store.publish(step, again=again)
             if step.kind != "tune":
-                shown = f"{step.cell.mix} {step.cell.language}" if step.cell else step.name
+                shown = f"{step.cell.mix} {step.cell.task} {step.cell.language}" if step.cell else step.name
                 session.tell(Event(step.kind, shown, at + 1, len(todo), "steps"))
     except OSError as error:
         raise StoreError(

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from babeltune.study import models
+from babeltune.data import identify
+from babeltune.records import Item, Prompting, Task
+from babeltune.study import models, tasks
 from babeltune.study.check import Opened
 from babeltune.study.plan import Step
 
@@ -46,6 +48,24 @@ class Session:
         self._tuner: tuple[str, Tuner] | None = None
         self._engine: tuple[str, Engine] | None = None
         self._tokenizers: dict[str, Callable[[Sequence[str]], list[int]]] | None = None
+        self._tasks: dict[str, Task] = {}
+        self._items: dict[tuple[str, str, Prompting], list[Item]] = {}
+
+    def task(self, name: str) -> Task:
+        """A task as the study sets it."""
+        if name not in self._tasks:
+            study = self.opened.plan.study
+            spec = study.tasks.asked[name]
+            identifier = identify.identifier(study.label.identifier)
+            self._tasks[name] = tasks.make(name, spec, identifier, tasks.sampling(spec, study.sampling))
+        return self._tasks[name]
+
+    def items(self, task: str, language: str, prompting: Prompting) -> list[Item]:
+        """The items of a cell, read once."""
+        key = task, language, prompting
+        if key not in self._items:
+            self._items[key] = self.task(task).items(language, prompting)
+        return self._items[key]
 
     def needed(self, step: Step) -> list[Path]:
         """Folders of the steps that a step needs, in order."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -16,6 +16,7 @@ from pydantic import (
     Field,
     StringConstraints,
     Tag,
+    model_validator,
 )
 
 from babeltune.data import makeup
@@ -23,6 +24,10 @@ from babeltune.data.makeup import LanguageCode, Makeup, Mixing, Protocol
 from babeltune.data.sources import Source
 from babeltune.finetune.recipe import LoraRecipe
 from babeltune.languages import LANGUAGES
+from babeltune.measure.tasks.items import SEED
+from babeltune.measure.tasks.prompt import Variant
+from babeltune.measure.tasks.simplification import SAMPLE
+from babeltune.records import Prompting
 
 BASE = "base"
 """Reserved mix name: the model without an adapter."""
@@ -201,27 +206,131 @@ def as_source(value: object) -> object:
     return {"at": value} if isinstance(value, str) else value
 
 
-class DialogueSpec(_Model):
-    """Single-turn dialogue."""
-
-    prompts: str = "pocket"
-    """``pocket`` (bundled) or a folder of ``<language>.jsonl`` files with rows of id, split and prompt."""
-    split: str = "test"
-    languages: Annotated[tuple[LanguageCode, ...], Field(min_length=1)]
-
-
-class TasksSpec(_Model):
-    """The tasks to evaluate."""
-
-    dialogue: DialogueSpec
-
-
 class SamplingSpec(_Model):
     """How answers are sampled; defaults as in section 4.1 of the paper."""
 
     temperature: Annotated[float, Field(ge=0, le=5)] = 0.8
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
     max_tokens: Annotated[int, Field(ge=1)] = 1024
+
+
+class TaskSamplingSpec(_Model):
+    """What a task samples otherwise; what is left out is as the study has it."""
+
+    temperature: Annotated[float, Field(ge=0, le=5)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    max_tokens: Count | None = None
+
+    def over(self, given: SamplingSpec) -> SamplingSpec:
+        """The study's sampling with these in place of its own."""
+        return given.model_copy(update=self.model_dump(exclude_none=True))
+
+
+def _questions() -> TaskSamplingSpec:
+    """Questions with one answer are all but decoded greedily (authors' code)."""
+    return TaskSamplingSpec(temperature=0.001)
+
+
+def _each_once(promptings: tuple[Prompting, ...]) -> tuple[Prompting, ...]:
+    if len(set(promptings)) < len(promptings):
+        raise ValueError("a prompting stands twice. Remove one")
+    return promptings
+
+
+Promptings = Annotated[tuple[Prompting, ...], Field(min_length=1), AfterValidator(_each_once)]
+
+
+class TaskSpec(_Model):
+    """What every task has."""
+
+    languages: Annotated[tuple[LanguageCode, ...], Field(min_length=1)]
+    items: Annotated[str, Field(min_length=1)] = "pocket"
+    """``pocket`` (bundled), ``hub`` (the task's own set, pinned), a folder, a file, or a hub id."""
+    revision: str | None = None
+    """Commit, branch or tag of a hub id."""
+    sample: Count | None = None
+    """So many items a language, drawn by ``sample_seed``; all where it is left out."""
+    sample_seed: Annotated[int, Field(ge=0, lt=2**32)] = SEED
+    sampling: TaskSamplingSpec = TaskSamplingSpec()
+
+
+class DialogueSpec(TaskSpec):
+    """Single-turn dialogue."""
+
+    split: str = "test"
+    """Rows of another split are left out; rows without one stay."""
+    protocol: Protocol = "as-paper"
+    """``as-run`` keeps the quotes that machine translation left round prompts."""
+
+
+class SimplificationSpec(TaskSpec):
+    """Sentence simplification."""
+
+    promptings: Promptings = ("xx:xx", "en:xx")
+    sample: Count | None = SAMPLE
+    protocol: Protocol = "as-paper"
+    """``as-run`` draws as the authors' code does, with its white space round the model's marker."""
+
+
+class XQuadSpec(TaskSpec):
+    """Extractive question answering."""
+
+    promptings: Promptings = ("xx:xx", "en:xx")
+    sampling: TaskSamplingSpec = Field(default_factory=_questions)
+
+
+class XCsqaSpec(TaskSpec):
+    """Commonsense questions with five choices."""
+
+    protocol: Protocol = "as-paper"
+    """``as-run`` has the authors' white space before the model's marker."""
+    sampling: TaskSamplingSpec = Field(default_factory=_questions)
+
+
+class XnliSpec(_Model):
+    """Natural language inference by rank classification: nothing is sampled."""
+
+    languages: Annotated[tuple[LanguageCode, ...], Field(min_length=1)]
+    items: Annotated[str, Field(min_length=1)] = "pocket"
+    """As of the other tasks."""
+    revision: str | None = None
+    sample: Count | None = None
+    sample_seed: Annotated[int, Field(ge=0, lt=2**32)] = SEED
+    words: Variant = "harness"
+    """Those of lm-evaluation-harness, as the paper has, or ``corrected`` ones."""
+
+
+class TasksSpec(_Model):
+    """The tasks to evaluate, one or more."""
+
+    dialogue: DialogueSpec | None = None
+    simplification: SimplificationSpec | None = None
+    xquad: XQuadSpec | None = None
+    xcsqa: XCsqaSpec | None = None
+    xnli: XnliSpec | None = None
+
+    @model_validator(mode="after")
+    def _one_at_least(self) -> Self:
+        if not self.asked:
+            raise ValueError(f"no task. Name at least one of {', '.join(TasksSpec.model_fields)}")
+        return self
+
+    @property
+    def asked(self) -> dict[str, AnyTaskSpec]:
+        """Name -> spec of those that are asked for, in the order of the paper."""
+        found = (self.dialogue, self.simplification, self.xquad, self.xcsqa, self.xnli)
+        return {name: spec for name, spec in zip(TASK_SPECS, found, strict=True) if spec is not None}
+
+
+AnyTaskSpec = DialogueSpec | SimplificationSpec | XQuadSpec | XCsqaSpec | XnliSpec
+TASK_SPECS: dict[str, type[AnyTaskSpec]] = {
+    "dialogue": DialogueSpec,
+    "simplification": SimplificationSpec,
+    "xquad": XQuadSpec,
+    "xcsqa": XCsqaSpec,
+    "xnli": XnliSpec,
+}
+"""Name of a task -> its spec."""
 
 
 class VerdictSpec(_Model):

@@ -13,7 +13,8 @@ from babeltune.errors import MixError, Problem, TemplateError
 from babeltune.generate.journal import read_outputs
 from babeltune.languages import exposure
 from babeltune.measure import summary
-from babeltune.records import Output, Score
+from babeltune.measure.metrics.agreement import AGREEMENT
+from babeltune.records import Item, Output, Score
 from babeltune.report.results import Results
 from babeltune.study.artefacts import (
     CARD,
@@ -29,7 +30,7 @@ from babeltune.study.artefacts import (
     read_lines,
     write_lines,
 )
-from babeltune.study.check import Opened, dialogue
+from babeltune.study.check import Opened
 from babeltune.study.plan import Step
 from babeltune.study.session import Event, Session
 from babeltune.study.store import write_atomically
@@ -62,9 +63,10 @@ def _mix(step: Step, session: Session) -> dict[str, Any]:
 
 
 def _overlap(session: Session) -> Overlap:
-    study = session.opened.plan.study
-    task = dialogue(study)
-    return Overlap(item for code in study.tasks.dialogue.languages for item in task.items(code, "xx:xx"))
+    asked = session.opened.plan.study.tasks.asked
+    return Overlap(
+        item for task, spec in asked.items() for code in spec.languages for item in session.items(task, code, "xx:xx")
+    )
 
 
 def _proof(step: Step, session: Session) -> dict[str, Any]:
@@ -150,22 +152,28 @@ def _tune(step: Step, session: Session) -> dict[str, Any]:
 
 def _score(step: Step, session: Session) -> dict[str, Any]:
     assert step.cell is not None
-    task = dialogue(session.opened.plan.study)
+    cell = step.cell
     (generated,) = session.needed(step)
     outputs: dict[str, Output] = {output.id: output for output in read_outputs(generated / OUTPUTS)}
-    items = task.items(step.cell.language, step.cell.prompting)
-    scores = task.score(items, [outputs[item.id] for item in items])
+    items = session.items(cell.task, cell.language, cell.prompting)
+    scores = session.task(cell.task).score(items, [outputs[item.id] for item in items])
     rows = [
         {
             **dataclasses.asdict(score),
-            "prompt": item.prompt,
-            "response": outputs[item.id].text,
+            "prompt": _shown(item),
+            "references": list(item.references),
+            "response": outputs[item.id].text or score.notes.get("found", ""),
             "finish": outputs[item.id].finish,
         }
         for item, score in zip(items, scores, strict=True)
     ]
     write_lines(session.opened.store.partial(step) / SCORES, rows)
     return {"scores": len(rows), "unscored": sum(bool(score.unscored) for score in scores)}
+
+
+def _shown(item: Item) -> str:
+    """What a reader of the report is shown as the prompt."""
+    return f"{item.prompt}\n{item.source}" if item.candidates else item.prompt
 
 
 def _summary(step: Step, session: Session) -> dict[str, Any]:
@@ -176,15 +184,18 @@ def _summary(step: Step, session: Session) -> dict[str, Any]:
         generate = plan.by_key[one.needs[0]]
         tune = plan.by_key[generate.needs[0]] if generate.needs else None
         rows = read_lines(store.open(one) / SCORES)
-        scores = tuple(Score(row["item"], row["values"], row["notes"], row["unscored"]) for row in rows)
+        scores = tuple(
+            Score(row["item"], row["values"], row["notes"], row["unscored"], tuple(row["counts"])) for row in rows
+        )
         assert one.cell is not None
         adapter = tune.fingerprint[:8] if tune else "none"
         scored.append(summary.Scored(one.cell, scores, adapter, str(generate.recipe["items"])[:8]))
-    task = dialogue(study)
-    rows_ = summary.rows(scored, task.metrics, study.label.identifier)
+    metrics = {name: session.task(name).metrics for name in study.tasks.asked}
+    rows_ = summary.rows(scored, metrics, study.label.identifier)
+    judged = next((name for name, found in metrics.items() if any(one.name == AGREEMENT for one in found)), None)
     found = summary.verdicts(
-        scored,
-        task.metrics[0],
+        [one for one in scored if one.cell.task == judged and one.cell.prompting == "xx:xx"],
+        AGREEMENT,
         {name: tuple(plan.counts(name)) for name in plan.sized},
         margin=study.verdict.margin,
         in_kind=study.verdict.in_kind,

@@ -106,11 +106,14 @@ class Store:
         }
         write_atomically(folder / RECORD, json.dumps(content, ensure_ascii=False, indent=1))
 
-    def publish(self, step: Step) -> Path:
-        """Rename the partial folder to its final name. Only a step without a hash in its name may replace another."""
+    def publish(self, step: Step, *, again: bool = False) -> Path:
+        """Rename the partial folder to its final name.
+
+        Only a step without a hash in its name may replace another; with one, only where it was run ``again``.
+        """
         folder, path = self.partial(step), self.path(step)
         if path.exists():
-            if step.hashed_name:
+            if step.hashed_name and not again:
                 raise StoreError(f"{path}: is there already. Move it away and run again.")
             # Nothing is lost by a crash here: the partial folder is whole, and `recorded` finds it.
             shutil.rmtree(path)

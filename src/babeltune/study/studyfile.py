@@ -18,12 +18,13 @@ from babeltune.errors import Problem, StudyError
 from babeltune.finetune.recipe import LoraRecipe
 from babeltune.study.spec import (
     MIX_FORMS,
-    DialogueSpec,
+    TASK_SPECS,
     ExecutionSpec,
     LabelSpec,
     ModelSpec,
     SamplingSpec,
     Study,
+    TaskSamplingSpec,
     TasksSpec,
     VerdictSpec,
 )
@@ -192,7 +193,8 @@ def _fields(place: tuple[str | int, ...]) -> list[str]:
     nested: dict[tuple[str | int, ...], list[str]] = {
         ("label",): list(LabelSpec.model_fields),
         ("tasks",): list(TasksSpec.model_fields),
-        ("tasks", "dialogue"): list(DialogueSpec.model_fields),
+        **{("tasks", name): list(spec.model_fields) for name, spec in TASK_SPECS.items()},
+        **{("tasks", name, "sampling"): list(TaskSamplingSpec.model_fields) for name in TASK_SPECS},
         ("sampling",): list(SamplingSpec.model_fields),
         ("verdict",): list(VerdictSpec.model_fields),
         ("execution",): list(ExecutionSpec.model_fields),

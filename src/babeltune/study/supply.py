@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import itertools
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,12 +47,6 @@ def makeups(parsed: Parsed, problems: list[Problem]) -> dict[str, Makeup]:
     return made
 
 
-def items_hash(items: Sequence[Item]) -> str:
-    """SHA-256 over ids and prompts."""
-    text = json.dumps([[item.id, item.prompt] for item in items], ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 @dataclass(frozen=True)
 class Known:
     """What is known of the labelled chats: how many are usable, and on demand all of them."""
@@ -70,23 +61,23 @@ def labelled(
     parsed: Parsed,
     runs: Path,
     source: Source,
-    fingerprints: tuple[str, str],
-    items: Mapping[str, Sequence[Item]],
+    fingerprints: tuple[str, str, Mapping[str, str]],
+    items: Sequence[Item],
     problems: list[Problem],
     *,
     skip_bad_rows: bool,
 ) -> Known | None:
     """From an earlier run's record, so that a finished study is opened at once; else by labelling them now.
 
-    ``fingerprints``: of the chats and of the identifier.
+    ``fingerprints``: of the chats, of the identifier, and of the items.
     """
     spec, name = label_spec(parsed), fragment(Name, parsed.raw.get("study"))
     mixing: Mixing | None = fragment(Mixing, parsed.raw.get("mixing") or {})
     if spec is None or mixing is None:
         return None
     if name is not None:
-        hashes = {code: items_hash(found) for code, found in items.items()}
-        step, store = label_step(*fingerprints, spec, mixing, hashes), Store(runs / name)
+        chats, lid, hashes = fingerprints
+        step, store = label_step(chats, lid, spec, mixing, hashes), Store(runs / name)
         if step.key in store.done((step,)):
             facts = store.facts(step)
             left = sum(n for reason, n in facts["dropped"].items() if reason != label.HELD)
@@ -95,7 +86,7 @@ def labelled(
     try:
         read = sources.read_chats(source, skip_bad_rows=skip_bad_rows)
         identifier = identify.identifier(spec.identifier)
-        overlap = Overlap(itertools.chain.from_iterable(items.values())) if mixing.overlap == "leave-out" else None
+        overlap = Overlap(items) if mixing.overlap == "leave-out" else None
         done = label.label(read.chats, identifier, spec.threshold, spec.protocol, overlap)
     except ChatsError as error:
         problems += error.problems

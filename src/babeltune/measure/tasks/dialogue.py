@@ -30,7 +30,7 @@ class Dialogue:
     """
 
     name = "dialogue"
-    metrics = (Metric(AGREEMENT), Metric(AGREEMENT_NOMINAL), Metric(LINE_PASS), Metric(WORD_PASS))
+    metrics: tuple[Metric, ...] = (Metric(AGREEMENT), Metric(AGREEMENT_NOMINAL), Metric(LINE_PASS), Metric(WORD_PASS))
     promptings: tuple[Prompting, ...] = ("xx:xx",)
     """There is no instruction apart from the prompt itself, so ``en:xx`` does not exist (section 4.1)."""
     ranks = False
@@ -85,7 +85,9 @@ class Dialogue:
             )
 
         read = items.rows(self.place, names, f"{language}/{self.split}-*.parquet", subject)
-        return items.sampled(items.parsed(read, make, subject), self.sample, self.seed)
+        return items.sampled(
+            items.parsed(read, make, subject, f"no row of the split '{self.split}'"), self.sample, self.seed
+        )
 
     def request(self, item: Item) -> Request:
         """The prompt in the format of the tuning. Cell, seed and adapter are filled in by whoever asks."""

@@ -69,7 +69,9 @@ def files(place: Place, names: Sequence[str], hub_files: str, subject: str) -> l
     raise ItemsError(subject, [Problem(where, what, f"Add it{others}, or take the language out.")])
 
 
-def parsed(read: Iterable[Row | Problem], make: Callable[[Row], Item | None], subject: str) -> list[Item]:
+def parsed(
+    read: Iterable[Row | Problem], make: Callable[[Row], Item | None], subject: str, nothing: str = "there is no item"
+) -> list[Item]:
     """The items of rows; ``make`` gives None for a row of another language or split.
 
     Raises:
@@ -92,7 +94,7 @@ def parsed(read: Iterable[Row | Problem], make: Callable[[Row], Item | None], su
         elif item is not None:
             items[item.id] = item
     if not items and not problems:
-        problems.append(Problem(subject, "there is no item", "Check the file, the language and the split."))
+        problems.append(Problem(subject, nothing, "Check the file, the language and the split."))
     if problems:
         more = len(problems) - _MOST_SHOWN
         last = [Problem(subject, f"{more} rows more", "Mend them likewise.")] if more > 0 else []

@@ -58,7 +58,7 @@ class Simplification:
     """A ``Task``. Items come from a folder of MultiSim, or of files shaped as TurkCorpus and ASSET are."""
 
     name = "simplification"
-    metrics = (
+    metrics: tuple[Metric, ...] = (
         Metric(WEIGHTED, 100, factors=(SARI, AGREEMENT)),
         Metric(SARI, 100),
         Metric(CORPUS_WEIGHTED, 100, factors=(AGREEMENT,), corpus=_corpus_scores),

@@ -21,11 +21,16 @@ _CODES = {"ja": "jap"}
 _FIX = 'choices is five of {"label": "A", "text": "…"}, A to E.'
 
 
+def hub_files(language: str) -> str:
+    """Glob pattern of the hub set's files in a language."""
+    return f"X-CSQA-{_CODES.get(language, language)}/validation-*.parquet"
+
+
 class XCsqa:
     """A ``Task``. The model names one of five choices by its letter."""
 
     name = "xcsqa"
-    metrics = tuple(Metric(rule) for rule in XCSQA)
+    metrics: tuple[Metric, ...] = tuple(Metric(rule) for rule in XCSQA)
     promptings: tuple[Prompting, ...] = ("xx:xx",)
     """The paper found it the better and uses no other here."""
     ranks = False
@@ -68,7 +73,7 @@ class XCsqa:
         code = _CODES.get(language, language)
         names = [f"{one}{rest}" for one in (language, code) for rest in ("/dev.jsonl", ".jsonl")]
         names += [f"X-CSQA/{one}/dev.jsonl" for one in (language, code)]
-        read = items.rows(self.place, list(dict.fromkeys(names)), f"X-CSQA-{code}/validation-*.parquet", subject)
+        read = items.rows(self.place, list(dict.fromkeys(names)), hub_files(language), subject)
         return items.sampled(items.parsed(read, make, subject), self.sample, self.seed)
 
     def request(self, item: Item) -> Request:

@@ -22,11 +22,16 @@ ACCURACY, PER_TOKEN = "accuracy", "accuracy-per-token"
 """Share of items whose likeliest text is the right one, in [0, 1]: by the sum over its tokens, or by their mean."""
 
 
+def hub_files(language: str) -> str:
+    """Glob pattern of the hub set's files in a language."""
+    return f"{language}/test-*.parquet"
+
+
 class Xnli:
     """A ``Task``. Items are pairs of a premise and a hypothesis, to be ranked."""
 
     name = "xnli"
-    metrics = (Metric(ACCURACY), Metric(PER_TOKEN))
+    metrics: tuple[Metric, ...] = (Metric(ACCURACY), Metric(PER_TOKEN))
     promptings: tuple[Prompting, ...] = ("xx:xx",)
     """The texts are wholly in the language (paper, section 4.5)."""
     ranks = True
@@ -67,7 +72,7 @@ class Xnli:
             )  # fmt: skip
 
         names = (f"xnli.{language}.test.tsv", f"{language}.test.tsv", f"{language}.tsv", "xnli.test.tsv")
-        read = items.rows(self.place, names, f"{language}/test-*.parquet", subject, quoted=False)
+        read = items.rows(self.place, names, hub_files(language), subject, quoted=False)
         return items.sampled(items.parsed(read, make, subject), self.sample, self.seed)
 
     def request(self, item: Item) -> Request:

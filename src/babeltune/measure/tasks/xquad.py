@@ -19,11 +19,16 @@ HUB = HubSet("google/xquad", "51adfef1c1287aab1d2d91b5bead9bcfb9c68583")
 """The set on the hub, pinned."""
 
 
+def hub_files(language: str) -> str:
+    """Glob pattern of the hub set's files in a language."""
+    return f"xquad.{language}/validation-*.parquet"
+
+
 class XQuad:
     """A ``Task``. Items are questions on a passage, whose answer is a piece of it."""
 
     name = "xquad"
-    metrics = tuple(Metric(rule) for rule in XQUAD)
+    metrics: tuple[Metric, ...] = tuple(Metric(rule) for rule in XQUAD)
     promptings: tuple[Prompting, ...] = ("xx:xx", "en:xx")
     ranks = False
 
@@ -63,7 +68,7 @@ class XQuad:
         return judged(items, matches(XQUAD, [continuation(*pair) for pair in zip(items, outputs, strict=True)], golds))
 
     def _rows(self, language: str, subject: str) -> list[Row | Problem]:
-        pattern = f"xquad.{language}/validation-*.parquet"
+        pattern = hub_files(language)
         names = (f"xquad.{language}.json", f"{language}.json")
         if isinstance(self.place, HubSet):
             return items.rows(self.place, names, pattern, subject)

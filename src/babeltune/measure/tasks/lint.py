@@ -1,0 +1,327 @@
+"""Lint: a prompt of a task -> everything that is wrong with how it is written, at once.
+
+Looks at form, not at wording: placeholders, script, quotation marks, colons, white space, role markers. Telling
+Simplified Chinese from Traditional, or one language of a script from another, is for a reader who knows them.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, get_args
+
+import yaml
+
+from babeltune.errors import ItemsError, Problem
+from babeltune.languages import LANGUAGES
+from babeltune.measure.metrics.letters import LETTERS
+from babeltune.measure.tasks import prompt
+from babeltune.measure.tasks.prompt import PLACEHOLDERS, RELATIONS, XNLI_PLACEHOLDERS, Template, Variant, Words
+
+TASKS = (*PLACEHOLDERS, "xnli")
+"""Tasks that have prompt files."""
+STRAIGHT = '""'
+"""The typewriter's quotation marks, which every language takes where a file uses no others."""
+PAIRS: dict[str, tuple[str, ...]] = {
+    # High 6 and 9, of English typography; the languages that took them over with the Latin press or the keyboard.
+    "“”": ("en", "es", "it", "pt", "nl", "tr", "vi", "sw", "id", "ko", "hi", "ur", "th", "zh", "ar", "ca"),
+    # Guillemets pointing outwards: French and all who followed its printers. In French with no-break spaces inside.
+    "«»": ("fr", "es", "it", "pt", "ca", "ru", "uk", "el", "ar", "no"),
+    # The same pointing inwards, in German, Slovene, Danish and Czech books.
+    "»«": ("de", "sl", "da", "cs"),
+    # Low 9 and high 6, by German custom; in Russian and Ukrainian handwriting, and inside «».
+    "„“": ("de", "sl", "cs", "bg", "is", "ru", "uk", "da"),
+    # Low 9 and high 9, as the Polish, Romanian and Hungarian orthographies have them.
+    "„”": ("pl", "ro", "hu"),
+    # High 9 at both ends, in Swedish, Finnish and Danish.
+    "””": ("sv", "fi", "da"),
+    # Corner brackets, Japanese; the double ones are for quotations within quotations.
+    "「」": ("ja",),
+}
+"""Opening and closing mark -> languages that print them. Single ones are left out: they close as an apostrophe looks."""
+COLONS = {"zh": "：", "ja": "：", "fr": "\u00a0:"}
+"""Colons other than a plain one after no space: full-width where letters are; after a no-break space in French."""
+SCRIPTS: dict[str, tuple[str, ...]] = {
+    "Latn": ("LATIN", "COMBINING", "FEMININE", "MASCULINE"),
+    "Cyrl": ("CYRILLIC", "COMBINING"),
+    "Grek": ("GREEK", "COMBINING"),
+    "Deva": ("DEVANAGARI",),
+    "Arab": ("ARABIC",),
+    "Thai": ("THAI",),
+    "Hang": ("HANGUL",),
+    "Hans": ("CJK",),
+    "Jpan": ("CJK", "HIRAGANA", "KATAKANA", "IDEOGRAPHIC"),
+}
+"""ISO 15924 code -> first words of its letters' and marks' Unicode names (ª and º are FEMININE and MASCULINE)."""
+LOOKALIKES: dict[str, dict[str, str]] = {
+    "ro": {"ş": "ș", "Ş": "Ș", "ţ": "ț", "Ţ": "Ț"},  # cedillas, of Turkish fonts, for the commas below
+    "ur": {"ي": "ی", "ى": "ی", "ك": "ک", "ه": "ہ"},  # Arabic's letters for Urdu's
+}
+"""Language -> letters of its script that are not its own, and what they stand for."""
+
+_HOLE = re.compile(r"\{[^{}]*\}")
+_QUOTE = re.compile("[«»‹›“”„‟‘‚‛「」『』〝〞＂\"]|(?<![^\\W\\d_])['’](?![nst]\\b)")
+"""Quotation marks. ' and ’ are apostrophes after a letter (l’eau) and in Dutch 's, 't, 'n."""
+_MARKER = re.compile(r"[#＃]+\s*(?:human|assistant)\b\s*[:：]?", re.IGNORECASE)
+_JOINERS = ("Deva", "Arab")
+"""Scripts in which the zero-width joiner and non-joiner shape letters."""
+
+
+def lint(task: str, language: str) -> list[Problem]:
+    """All that is wrong with one prompt file. The variant ``harness`` of XNLI is another's text, quoted with its faults."""
+    where = f"prompts/{task}/{language}.yaml"
+    try:
+        text = (prompt.FOLDER / task / f"{language}.yaml").read_text(encoding="utf-8")
+        fields = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        what = " ".join(str(error).split())
+        return [Problem(where, f"cannot be read ({what})", "It is to be YAML, saved as UTF-8.")]
+    if language not in LANGUAGES:
+        fix = f"Name the file by one of: {', '.join(LANGUAGES)}."
+        return [Problem(where, "the name is no code of a known language, so nothing reads it", fix)]
+    found: list[Problem] = []
+    if not text.startswith("# "):
+        fix = "Say in the first line, after '# ', what it is and where the wording comes from."
+        found.append(Problem(where, "the first line is no comment", fix))
+    for made in _made(task, language, fields if isinstance(fields, dict) else {}):
+        found += template_problems(task, made) if isinstance(made, Template) else words_problems(*made)
+    # What the tasks' own reader refuses and was not found yet: fields that are missing, unknown or no text.
+    seen = {problem.where for problem in found}
+    return found + [problem for problem in _refused(task, language) if problem.where not in seen]
+
+
+def files(tasks: Sequence[str] = TASKS) -> list[tuple[str, str]]:
+    """(task, language) of every prompt file: in the order of the tasks, then of the language table."""
+    order = {code: at for at, code in enumerate(LANGUAGES)}
+    return [
+        (task, code)
+        for task in tasks
+        for code in sorted(
+            (path.stem for path in (prompt.FOLDER / task).glob("*.yaml")),
+            key=lambda code: (order.get(code, len(order)), code),
+        )
+    ]
+
+
+def lint_all() -> dict[tuple[str, str], list[Problem]]:
+    """(task, language) -> what is wrong, of all files of all tasks; an empty list where nothing is."""
+    return {(task, language): lint(task, language) for task, language in files()}
+
+
+def template_problems(task: str, template: Template) -> list[Problem]:
+    """All that is wrong with an instruction, and with the beginning of the response that is forced, where there is one."""
+    language = template.language
+    where = f"prompts/{task}/{language}.yaml"
+    wanted = PLACEHOLDERS[task]
+    found = _plain_problems(f"{where}, prompt", template.prompt, wanted, language)
+    found += _written_problems(f"{where}, prompt", template.prompt, language)
+    if set(LETTERS) <= set(wanted):
+        found += _choice_problems(f"{where}, prompt", template.prompt)
+    prefix = template.prefix
+    if prefix:
+        found += _plain_problems(f"{where}, prefix", prefix, (), language)
+        found += _written_problems(f"{where}, prefix", prefix, language)
+        if "\n" in prefix:
+            found.append(Problem(f"{where}, prefix", "holds a line break", "Write it in one line."))
+    found += _quote_problems({f"{where}, prompt": template.prompt, f"{where}, prefix": prefix}, language)
+    return found
+
+
+def words_problems(words: Words, variant: Variant) -> list[Problem]:
+    """All that is wrong with what XNLI's candidates say.
+
+    ``harness`` is quoted letter by letter from elsewhere, so its script, Unicode form, quotation marks and colons are
+    left alone; its placeholders, spaces and three words are not.
+    """
+    where = f"prompts/xnli/{words.language}.yaml, {variant}"
+    parts = {"template": words.template, **{name: getattr(words, name) for name in RELATIONS}}
+    found: list[Problem] = []
+    for name, text in parts.items():
+        wanted = XNLI_PLACEHOLDERS if name == "template" else ()
+        found += _plain_problems(f"{where}.{name}", text, wanted, words.language)
+        if variant != "harness":
+            found += _written_problems(f"{where}.{name}", text, words.language)
+    if variant != "harness":
+        found += _quote_problems({f"{where}.{name}": text for name, text in parts.items()}, words.language)
+    names = [hole[1:-1] for hole in _HOLE.findall(words.template)]
+    if sorted(names) == sorted(XNLI_PLACEHOLDERS) and tuple(names) != XNLI_PLACEHOLDERS:
+        fix = f"The order is {', '.join(XNLI_PLACEHOLDERS)} (paper, Table 7)."
+        found.append(Problem(f"{where}.template", f"has the order {', '.join(names)}", fix))
+    for text, times in Counter(parts[name].strip().casefold() for name in RELATIONS).items():
+        if times > 1:
+            same = " and ".join(name for name in RELATIONS if parts[name].strip().casefold() == text)
+            found.append(Problem(where, f"{same} have the same word, '{text}'", "Three words tell them apart."))
+    return found
+
+
+def _made(task: str, language: str, fields: Mapping[str, Any]) -> Iterator[Template | tuple[Words, Variant]]:
+    """What a file says as far as it can be read: more than the tasks' reader, which stops at the first fault."""
+    if task != "xnli":
+        if isinstance(fields.get("prompt"), str):
+            prefix = fields.get("prefix", "")
+            yield Template(language, fields["prompt"], prefix if isinstance(prefix, str) else "")
+        return
+    variants: tuple[Variant, ...] = get_args(Variant)
+    for variant in variants:
+        of = fields.get(variant)
+        if isinstance(of, dict) and all(isinstance(of.get(name), str) for name in ("template", *RELATIONS)):
+            yield Words(language, *(of[name] for name in ("template", *RELATIONS))), variant
+
+
+def _refused(task: str, language: str) -> list[Problem]:
+    found: list[Problem] = []
+    try:
+        if task != "xnli":
+            prompt.template(task, language)
+    except ItemsError as error:
+        found += error.problems
+    if task == "xnli":
+        for variant in get_args(Variant):
+            try:
+                prompt.words(language, variant)
+            except ItemsError as error:
+                found += error.problems
+    return found
+
+
+def _plain_problems(where: str, text: str, wanted: Sequence[str], language: str) -> list[Problem]:
+    """What is wrong whoever wrote it: braces, placeholders, role markers, white space, invisible characters."""
+    found: list[Problem] = []
+
+    def say(what: str, fix: str) -> None:
+        found.append(Problem(where, what, fix))
+
+    takes = f"It takes each of {', '.join('{' + name + '}' for name in wanted)} once." if wanted else "It takes none."
+    rest = _HOLE.sub("", text)
+    if "{" in rest or "}" in rest:
+        say(f"an unbalanced brace, '{'{' if '{' in rest else '}'}'", takes)
+    else:
+        times = Counter(hole[1:-1] for hole in _HOLE.findall(text))
+        wrong = [f"has '{{{name}}}', which it does not know" for name in times if name not in wanted]
+        wrong += [f"has {{{name}}} {times[name]} times" for name in wanted if times[name] > 1]
+        wrong += [f"lacks {{{name}}}" for name in wanted if not times[name]]
+        if wrong:
+            say("; ".join(wrong), takes)
+    if marker := _MARKER.search(text):
+        say(f"holds the role marker '{marker[0].strip()}'", "An answer ends at a marker; write it otherwise.")
+    for number, line in enumerate(text.split("\n"), 1):
+        if line != line.rstrip() or line != line.lstrip():
+            say(f"line {number} begins or ends with a space", "Take it out: it would be a token of its own.")
+        if pair := re.search(r"[^\S\t\n]{2,}", line.strip()):
+            near = line.strip()[max(0, pair.start() - 15) : pair.end() + 15]
+            say(f"line {number} has two spaces in a row ('…{near}…')", "One is enough.")
+    if text.startswith("\n") or text.endswith("\n"):
+        say("begins or ends with a line break", "Take it out; in YAML `|-` drops the last one.")
+    joiners = "\u200c\u200d" if LANGUAGES[language].script in _JOINERS else ""
+    for char in dict.fromkeys(text):
+        if char != "\n" and char not in joiners and unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp", "Co", "Cn"):
+            name = "a tab" if char == "\t" else f"the invisible character {_named(char)}"
+            say(f"holds {name}", "Take it out.")
+    return found
+
+
+def _written_problems(where: str, text: str, language: str) -> list[Problem]:
+    """What is wrong in the language: letters of another script, the Unicode form, colons."""
+    found: list[Problem] = []
+    plain = _HOLE.sub(" ", text)
+    script = LANGUAGES[language].script
+    own = SCRIPTS[script]
+    unnamed = re.sub(r"(?<![^\W\d_])[A-E](?![^\W\d_])", " ", plain)  # the choices keep their letters everywhere
+    letters = [char for char in dict.fromkeys(unnamed) if unicodedata.category(char)[0] in "LM"]
+    foreign = [char for char in letters if re.split("[ -]", unicodedata.name(char, ""))[0] not in own]
+    if foreign:
+        fix = f"{LANGUAGES[language].name} is written in {script}; only the choices A to E stand in Latin letters."
+        found.append(Problem(where, f"holds {_some(foreign)}", fix))
+    taken = [char for char in letters if char in LOOKALIKES.get(language, {})]
+    if taken:
+        right = ", ".join(_named(LOOKALIKES[language][char]) for char in taken)
+        fix = f"{LANGUAGES[language].name} has {right}."
+        found.append(Problem(where, f"holds {_some(taken)}", fix))
+    if not unicodedata.is_normalized("NFC", text):
+        parts = next(line for line in text.split("\n") if not unicodedata.is_normalized("NFC", line))
+        at = next(a for a, b in enumerate(unicodedata.normalize("NFC", parts)) if parts[a] != b)
+        fix = "Save it in Unicode's form NFC, which tokenizers are trained on."
+        found.append(Problem(where, f"is not in the form NFC, from '{parts[max(0, at - 10) : at + 2]}' on", fix))
+    colon, shown = COLONS.get(language, ":"), _HOLE.sub("…", text)
+    wrong = [hit for hit in re.finditer(r"\s?[:：﹕]", shown) if hit[0] != colon]
+    if wrong:
+        near = shown[max(0, wrong[0].start() - 15) : wrong[0].end()].rpartition("\n")[2]
+        kind = {"：": "a full-width colon", ":": "a plain colon after no space"}.get(
+            colon, "a colon after a no-break space"
+        )
+        what = f"{len(wrong)} colon{'s' * (len(wrong) > 1)} of another kind, first after '{near}'"
+        found.append(Problem(where, what, f"{LANGUAGES[language].name} has {kind}, all through the file."))
+    return found
+
+
+def _choice_problems(where: str, text: str) -> list[Problem]:
+    """Choices that are not named A to E in Latin letters: once in the instruction, once before their own text."""
+    head = _HOLE.sub(" ", text)
+    unnamed = [one for one in LETTERS if len(re.findall(rf"(?<![^\W\d_]){one}(?![^\W\d_])", head)) != 2]
+    labelled = dict(re.findall(r"^\s*(\S+?)\s*[:：]\s*\{([A-E])\}", text, re.MULTILINE))
+    crossed = [f"{label} before {{{one}}}" for label, one in labelled.items() if label in LETTERS and label != one]
+    wrong = crossed or [f"{one} does not stand twice in Latin letters" for one in unnamed]
+    fix = "Name each choice once in the instruction and once before its text; А, В, С and Е of Cyrillic look alike."
+    return [Problem(where, "; ".join(wrong), fix)] if wrong else []
+
+
+def _quote_problems(parts: Mapping[str, str], language: str) -> list[Problem]:
+    """Quotation marks of a file, place -> text; a place named ``… prefix`` that has a text ends in an opened one."""
+    own = tuple(pair for pair, codes in PAIRS.items() if language in codes)
+    if not own:
+        (where, *_) = parts
+        return [Problem(where, f"no quotation marks are known of '{language}'", "Add them to PAIRS in lint.py.")]
+    name = LANGUAGES[language].name
+    fix = (
+        f"{name} has {' or '.join(f'{pair[0]}…{pair[1]}' for pair in own)}; straight ones will do; one kind in a file."
+    )
+    marks = {where: _QUOTE.findall(text) for where, text in parts.items()}
+    foreign = [
+        Problem(
+            where, f"holds {_some([mark for mark in dict.fromkeys(some) if mark not in ''.join(own) + STRAIGHT])}", fix
+        )
+        for where, some in marks.items()
+        if any(mark not in "".join(own) + STRAIGHT for mark in some)
+    ]
+    if foreign:
+        return foreign
+    used = {mark for some in marks.values() for mark in some}
+    # Marks that two kinds share, as those of Danish, belong to the kind that takes in all that are used.
+    pair = next((pair for pair in (STRAIGHT, *own) if used <= set(pair)), None)
+    if pair is None:
+        where = next(where for where, some in marks.items() if some)
+        return [Problem(where, f"the file mixes quotation marks: {' '.join(sorted(used))}", fix)]
+    found: list[Problem] = []
+    for where, text in parts.items():
+        forced = bool(text) and where.endswith(" prefix")
+        left = _opened(marks[where], pair)
+        if forced and (left != 1 or not text.rstrip().endswith(pair[0])):
+            what = f"does not end in an opened quotation mark ('…{text[-12:]}')"
+            found.append(Problem(where, what, f"End it in {pair[0]} and nothing behind: the answer follows."))
+        elif not forced and left != 0:
+            found.append(
+                Problem(where, f"quotation marks {pair[0]}…{pair[1]} that are not in pairs", "Close each one.")
+            )
+    return found
+
+
+def _opened(marks: Sequence[str], pair: str) -> int | None:
+    """How many quotations are still open at the end; None where one closes that was not open, or opens in another."""
+    opened = 0
+    for mark in marks:
+        opens = not opened if pair[0] == pair[1] else mark == pair[0]
+        opened += 1 if opens else -1
+        if opened not in (0, 1):
+            return None
+    return opened
+
+
+def _named(char: str) -> str:
+    code = f"U+{ord(char):04X} {unicodedata.name(char, '')}".strip()
+    return f"'{char}' ({code})" if unicodedata.category(char)[0] not in "CMZ" else code
+
+
+def _some(chars: Sequence[str]) -> str:
+    return ", ".join(map(_named, chars[:3])) + (f" and {len(chars) - 3} more" if len(chars) > 3 else "")
