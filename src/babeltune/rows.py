@@ -27,6 +27,8 @@ SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt", ".parquet")
 _KINDS = f"Known kinds: {', '.join(SUFFIXES)}; all but the last also with .gz or .zst."
 _UTF8 = "Save the file as UTF-8."
 _JSON = "One JSON object a line."
+_FIELD = "A field that holds a {!r}, a quote or a line end stands in quotes."
+_BARE = "A row is one line, its fields stand between {!r} and hold none; every other mark is text."
 _BLOCK = 1 << 16
 """Bytes read at once."""
 _BATCH = 1000
@@ -199,7 +201,8 @@ def _table(path: Path, delimiter: str, skip: int, quoted: bool) -> Iterator[Row 
     csv.field_size_limit(sys.maxsize)
     # Bytes that are no UTF-8 pass as half characters, so that they cost no more than their own row.
     text = (raw.decode(errors="surrogateescape") for raw in _lines(path))
-    records = _records(csv.reader(text, delimiter=delimiter, strict=True, quoting=quoting), path.name)
+    reader = csv.reader(text, delimiter=delimiter, strict=True, quoting=quoting)
+    records = _records(reader, path.name, quoted)
     where, header = next(records, ("", []))
     if isinstance(header, Problem):
         raise _broken(path, f"the header cannot be read: {header.what}", header.fix)
@@ -211,12 +214,12 @@ def _table(path: Path, delimiter: str, skip: int, quoted: bool) -> Iterator[Row 
             yield cells
         elif len(cells) != len(header):
             what = f"{len(cells)} field{'s' if len(cells) != 1 else ''} where the header has {len(header)}"
-            yield Problem(where, what, f"A field that holds a {delimiter!r}, a quote or a line end stands in quotes.")
+            yield Problem(where, what, _FIELD.format(delimiter) if quoted else _BARE.format(delimiter))
         else:
             yield Row(where, dict(zip(header, cells, strict=True)))
 
 
-def _records(reader: Any, name: str) -> Iterator[tuple[str, list[str] | Problem]]:
+def _records(reader: Any, name: str, quoted: bool) -> Iterator[tuple[str, list[str] | Problem]]:
     """Place and cells of what a CSV reader finds; it goes on behind a broken record."""
     while True:
         where = f"{name}:{reader.line_num + 1}"
@@ -225,7 +228,11 @@ def _records(reader: Any, name: str) -> Iterator[tuple[str, list[str] | Problem]
         except StopIteration:
             return
         except csv.Error as error:
-            yield where, Problem(where, f"broken quotes ({error})", "Double each quote inside a quoted field.")
+            if quoted:
+                fix = "Double each quote inside a quoted field."
+                yield where, Problem(where, f"broken quotes ({error})", fix)
+            else:
+                yield where, Problem(where, "a stray carriage return", "A row is one line; take it out.")
             continue
         if len(cells) < 2 and not "".join(cells).strip():
             continue

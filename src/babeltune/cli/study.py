@@ -40,6 +40,13 @@ def plan(
         updates = f"{step.work} updates to come" if step.work else "to come; every chat, whose number is not known yet"
         mark = "done" if step.key in done else updates
         console.print(f"  {escape(step.name)}: {mark}", highlight=False)
+    for task, spec in opened.plan.study.tasks.asked.items():
+        sets = {key: one for key, one in opened.plan.inputs.items.items() if key[0] == task}
+        counts = sorted({one.count for one in sets.values() if one.count})
+        items = " to ".join(f"{count:,}" for count in dict.fromkeys((counts[0], counts[-1]))) if counts else "hub's"
+        promptings = " and ".join(dict.fromkeys(prompting for _, _, prompting in sets))
+        said = f"{task}: {items} items in each of {' '.join(spec.languages)}, {promptings}"
+        console.print(f"  {said}", markup=False, highlight=False, soft_wrap=True)
     if opened.plan.inputs.downloads:
         console.print("\nNot in the local cache; a run with --download fetches:")
         for need in opened.plan.inputs.downloads:

@@ -25,6 +25,7 @@ from babeltune.study.spec import (
 )
 from babeltune.study.store import Store
 from babeltune.study.studyfile import Parsed, fragment, label_spec, parse
+from babeltune.study.tasks import ItemSet
 
 MayLack = Literal["nothing", "models", "anything"]
 """What of the hub a command does without."""
@@ -69,11 +70,11 @@ def open_study(
     identifier = _identifier(parsed, problems, downloads, download=download)
     source = _source(parsed)
     chats = _chats(parsed, source, problems, downloads, download=download)
-    items = _items(parsed, problems, downloads, download=download)
+    items, sets = _items(parsed, problems, downloads, download=download)
     makeups = supply.makeups(parsed, problems)
     available: Mapping[str, int] = {}
     chat_count = 0
-    sets = {key: tasks.item_set(asked.task, asked.items) for key, asked in items.items()}
+    sets |= {key: tasks.item_set(asked.task, asked.items) for key, asked in items.items()}
     if source and chats and identifier and not any(need.where in ("chats", "label.identifier") for need in downloads):
         subjects = [item for (_, _, prompting), asked in items.items() if prompting == "xx:xx" for item in asked.items]
         hashes = item_hashes(sets)
@@ -94,7 +95,7 @@ def open_study(
             makeups,
             available,
             chat_count,
-            tuple(need.what.removeprefix(_NOT_CACHED) for need in downloads),
+            tuple(dict.fromkeys(need.what.removeprefix(_NOT_CACHED) for need in downloads)),
             frozenset(model for model, found in located.items() if found.download),
             exposure,
         )
@@ -219,9 +220,12 @@ def _chats(
 
 def _items(
     parsed: Parsed, problems: list[Problem], downloads: list[Problem], *, download: bool
-) -> dict[tuple[str, str, Prompting], Asked]:
-    """(task, language, prompting) -> its items, as far as they can be read."""
+) -> tuple[dict[tuple[str, str, Prompting], Asked], dict[tuple[str, str, Prompting], ItemSet]]:
+    """(task, language, prompting) -> its items, as far as they can be read; and of those that are to be fetched, what
+    is known of them.
+    """
     found: dict[tuple[str, str, Prompting], Asked] = {}
+    absent: dict[tuple[str, str, Prompting], ItemSet] = {}
     sampling: SamplingSpec = fragment(SamplingSpec, parsed.raw.get("sampling") or {}) or SamplingSpec()
     listed = parsed.raw.get("tasks")
     asked = listed if isinstance(listed, dict) else {}
@@ -245,6 +249,7 @@ def _items(
                 need = tasks.fetched(name, spec, code, download=download)
                 if need is not None:
                     downloads.append(Problem(where, f"{_NOT_CACHED}items {need}", _DOWNLOAD, line))
+                    absent |= {(name, code, one): ItemSet(need, need, 0) for one in tasks.promptings(spec, code)}
                     continue
                 task = tasks.make(name, spec, identify.identifier("lid176"), tasks.sampling(spec, sampling))
                 for prompting in tasks.promptings(spec, code):
@@ -254,4 +259,4 @@ def _items(
                     if problem not in told:
                         told.add(problem)
                         problems.append(Problem(problem.where, problem.what, problem.fix, line))
-    return found
+    return found, absent

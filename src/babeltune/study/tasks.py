@@ -119,7 +119,7 @@ def fetched(name: str, spec: AnyTaskSpec, language: str, *, download: bool) -> s
         if download:
             raise ItemsError(f"items of {name}, {language}", error.problems) from error
         revision = f"at {at.revision[:12]}" if at.revision else "at its newest revision (pin one with `revision:`)"
-        return f"{at.id} {revision}, {pattern}"
+        return f"{at.id} {revision}"
     return None
 
 

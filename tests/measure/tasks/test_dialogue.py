@@ -1,16 +1,26 @@
-"""Dialogue: which items, which prompt, which score; and rows that are no items."""
+"""Dialogue: which items, which prompt, which score; rows that are no items, and responses that are odd."""
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
-from babeltune.errors import InputError
+from babeltune.data.identify import identifier
+from babeltune.errors import ItemsError, Problem
+from babeltune.hub import HubSet
 from babeltune.measure.metrics.agreement import AGREEMENT, AGREEMENT_NOMINAL
-from babeltune.measure.tasks.dialogue import Dialogue
+from babeltune.measure.tasks.dialogue import LINE_PASS, WORD_PASS, Dialogue, without_quotes
 from babeltune.records import Identified, Item, Output, Sampling
+
+ALPACA = Path(__file__).parents[3].parent / "shared" / "data" / "alpaca_eval"
+needs_data = pytest.mark.skipif(not ALPACA.is_dir(), reason="AlpacaEval is not beside this checkout")
 
 ROWS = (
     '{"id": "p2", "split": "test", "prompt": "Warum ist der Himmel blau?"}\n'
@@ -26,51 +36,230 @@ class FirstWord:
         return [Identified(text.split()[0], 1.0) if text.strip() else Identified(None, 0.0, "empty") for text in texts]
 
 
-def task(folder: Path, split: str = "test") -> Dialogue:
-    return Dialogue(folder, split, FirstWord(), Sampling(max_tokens=7))
+def task(
+    place: Path | HubSet, split: str = "test", sample: int | None = None, seed: int = 42, strip_quotes: bool = True
+) -> Dialogue:
+    return Dialogue(
+        place, FirstWord(), Sampling(max_tokens=7), split=split, sample=sample, seed=seed, strip_quotes=strip_quotes
+    )
 
 
-def problems(folder: Path, content: bytes) -> list[str]:
-    (folder / "de.jsonl").write_bytes(content)
-    with pytest.raises(InputError) as caught:
-        task(folder).items("de", "xx:xx")
-    return [problem.where for problem in caught.value.problems]
+def written(folder: Path, *rows: Any, name: str = "de.jsonl") -> Path:
+    lines = (row if isinstance(row, bytes) else json.dumps(row).encode() for row in rows)
+    (folder / name).write_bytes(b"".join(line + b"\n" for line in lines))
+    return folder
+
+
+def prompts(task: Dialogue, language: str = "de") -> dict[str, str]:
+    return {item.id: item.prompt for item in task.items(language, "xx:xx")}
+
+
+def problems(task: Dialogue, language: str = "de") -> list[Problem]:
+    with pytest.raises(ItemsError) as caught:
+        task.items(language, "xx:xx")
+    assert caught.value.subject == f"items of dialogue, {language}"
+    return list(caught.value.problems)
+
+
+def outputs(items: Sequence[Item], *texts: str) -> list[Output]:
+    return [Output(item.id, "", text, "eos", 1) for item, text in zip(items, texts, strict=True)]
+
+
+# Rows to items.
 
 
 def test_items_are_those_of_the_split_in_the_order_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "de.jsonl").write_text(ROWS, encoding="utf-8")
     items = task(tmp_path).items("de", "xx:xx")
     assert items == [Item("p2", "de", "Warum ist der Himmel blau?"), Item("p1", "de", "Wie\nkocht\u2028man Reis?")]
-    assert [item.id for item in task(tmp_path, "dev").items("de", "xx:xx")] == ["d1"]
+    assert list(prompts(task(tmp_path, "dev"))) == ["d1"]
+
+
+def test_a_row_without_a_split_is_of_every_split_and_one_without_an_id_is_named_by_its_number(tmp_path: Path) -> None:
+    place = written(tmp_path, {"prompt": "eins"}, {"split": "dev", "prompt": "zwei"}, {"id": 7, "prompt": "drei"})
+    assert prompts(task(place)) == {"1": "eins", "7": "drei"}
+    assert prompts(task(place, "dev")) == {"1": "eins", "2": "zwei", "7": "drei"}
 
 
 def test_a_raw_line_separator_inside_a_prompt_does_not_end_its_row(tmp_path: Path) -> None:
     (tmp_path / "de.jsonl").write_text('{"id": "p", "split": "test", "prompt": "a\u2028b\x85c"}\n', encoding="utf-8")
-    assert task(tmp_path).items("de", "xx:xx")[0].prompt == "a\u2028b\x85c"
+    assert prompts(task(tmp_path)) == {"p": "a\u2028b\x85c"}
 
 
-def test_every_row_that_is_no_item_is_named_by_file_and_line(tmp_path: Path) -> None:
-    bad = [
-        b"{",
-        b'{"id": "p1", "split": "test"}',
-        b"[1]",
-        b'{"id": "p2", "split": "test", "prompt": "\xff"}',
-        b'{"id": "p3", "split": "test", "prompt": null}',
-        b'{"id": "p4", "split": "test", "prompt": "  "}',
+def test_every_row_that_is_no_item_is_named_by_file_line_and_field(tmp_path: Path) -> None:
+    wrong: list[tuple[Any, str]] = [
+        (b"{", "broken JSON"),
+        ({"id": "p1", "text": "Hallo"}, "field 'prompt': is missing (here: id, text)"),
+        ([1], "a list in place of an object"),
+        (b'{"id": "p2", "prompt": "\xff"}', "invalid UTF-8"),
+        ({"id": "p3", "prompt": None}, "field 'prompt': nothing in place of a text"),
+        ({"id": "p4", "prompt": "  "}, "field 'prompt': is empty"),
+        ({"id": "p5", "instruction": ["Hallo"]}, "field 'instruction': a list in place of a text"),
+        ({"id": "p6", "prompt": "\ud83d"}, "field 'prompt': half a character"),
+        ({"id": "p0", "prompt": "Hallo"}, "the id 'p0' stands twice"),
     ]
-    good = b'{"id": "p0", "split": "test", "prompt": "Hallo"}'
-    assert problems(tmp_path, b"\n".join([good, *bad])) == [f"de.jsonl:{line}" for line in range(2, 8)]
+    found = problems(task(written(tmp_path, {"id": "p0", "prompt": "Hallo"}, *(row for row, _ in wrong))))
+    assert [problem.where for problem in found] == [f"de.jsonl:{line}" for line in range(2, 2 + len(wrong))]
+    assert all(problem.what.startswith(what) for problem, (_, what) in zip(found, wrong, strict=True))
 
 
-def test_an_id_that_stands_twice_is_a_problem(tmp_path: Path) -> None:
-    row = b'{"id": "p0", "split": "test", "prompt": "Hallo"}\n'
-    assert problems(tmp_path, row + row) == [str(tmp_path / "de.jsonl")]
+def test_a_wrong_row_of_another_split_does_not_matter(tmp_path: Path) -> None:
+    assert prompts(task(written(tmp_path, {"split": "dev"}, {"prompt": "Hallo"}))) == {"2": "Hallo"}
+
+
+def test_beyond_twenty_wrong_rows_the_others_are_counted(tmp_path: Path) -> None:
+    found = problems(task(written(tmp_path, *[{"prompt": 1}] * 40)))
+    assert len(found) == 21
+    assert found[-1].what.startswith("20 ")
 
 
 def test_a_missing_file_and_an_empty_split_are_problems(tmp_path: Path) -> None:
-    assert problems(tmp_path, b'{"id": "d1", "split": "dev", "prompt": "Hallo"}\n') == [str(tmp_path / "de.jsonl")]
-    with pytest.raises(InputError, match="no such file"):
-        task(tmp_path).items("fr", "xx:xx")
+    place = written(tmp_path, {"split": "dev", "prompt": "Hallo"})
+    assert [problem.what for problem in problems(task(place))] == ["no row of the split 'test'"]
+    [problem] = problems(task(place), "fr")
+    assert problem.where == str(tmp_path / "fr.jsonl")
+    assert "alpaca_eval_instructions_fr.json" in problem.fix
+
+
+def test_an_id_that_cannot_be_written_is_a_problem(tmp_path: Path) -> None:
+    assert len(problems(task(written(tmp_path, {"id": "\ud83d", "prompt": "Hallo"})))) == 1
+
+
+def test_an_id_or_split_of_null_is_none(tmp_path: Path) -> None:
+    # A parquet column that only some rows fill has null in the others.
+    place = written(tmp_path, {"id": None, "prompt": "eins"}, {"id": None, "split": None, "prompt": "zwei"})
+    assert prompts(task(place)) == {"1": "eins", "2": "zwei"}
+
+
+# The authors' files, and the hub's.
+
+
+def test_the_authors_files_are_read_as_they_are(tmp_path: Path) -> None:
+    # JSON lines in a file named .json, with the key instruction; quotes that the translation left round some.
+    rows = [
+        {"instruction": "„Was ist Brot?“", "dataset": "koala"},
+        {"instruction": '"Sag „Hallo“."', "dataset": "koala"},
+        {"instruction": 'Sag "Hallo"', "dataset": "vicuna"},
+    ]
+    place = written(tmp_path, *rows, name="alpaca_eval_instructions_de.json")
+    assert prompts(task(place)) == {"1": "Was ist Brot?", "2": "Sag „Hallo“.", "3": 'Sag "Hallo"'}
+    kept = {str(n): row["instruction"] for n, row in enumerate(rows, 1)}
+    assert prompts(task(place, strip_quotes=False)) == kept
+    assert prompts(task(place / "alpaca_eval_instructions_de.json", strip_quotes=False)) == kept
+
+
+def test_of_prompt_and_instruction_the_prompt_is_asked(tmp_path: Path) -> None:
+    assert prompts(task(written(tmp_path, {"instruction": "nein", "prompt": "ja"}))) == {"1": "ja"}
+
+
+def test_a_files_own_name_comes_before_the_authors(tmp_path: Path) -> None:
+    for name in ("alpaca_eval.de.jsonl", "alpaca_eval_instructions_de.json", "de.jsonl"):
+        assert prompts(task(written(tmp_path, {"prompt": name}, name=name))) == {"1": name}
+
+
+def test_a_hub_set_is_read_from_the_cache_by_language_and_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    home = tmp_path / "datasets--org--name"
+    for language, split, text in [("de", "test", "Wer?"), ("de", "dev", "Wo?"), ("fr", "test", "Qui ?")]:
+        file = home / "snapshots" / ("a" * 40) / language / f"{split}-00000-of-00001.parquet"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        parquet.write_table(pyarrow.Table.from_pylist([{"id": 3, "prompt": text}]), file)
+    (home / "refs").mkdir()
+    (home / "refs" / "main").write_text("a" * 40)
+    hub = HubSet("org/name")
+    assert prompts(task(hub)) == {"3": "Wer?"}
+    assert prompts(task(hub, "dev")) == {"3": "Wo?"}
+    assert prompts(task(hub), "fr") == {"3": "Qui ?"}
+    assert "--download" in problems(task(hub), "es")[0].fix
+
+
+# Draws.
+
+
+def test_three_hundred_are_drawn_of_the_split_by_seed(tmp_path: Path) -> None:
+    rows = [{"id": f"{split}{n}", "split": split, "prompt": f"{n}"} for n in range(805) for split in ("dev", "test")]
+    place = written(tmp_path, *rows)
+    drawn = list(prompts(task(place, sample=300)))
+    # Origin: pandas.DataFrame({"a": range(805)}).sample(300, random_state=42).index, sorted, pandas 3.1.1.
+    assert drawn[:8] == [f"test{n}" for n in (2, 6, 7, 10, 18, 23, 24, 28)]
+    assert drawn[-3:] == ["test800", "test801", "test803"]
+    assert len(drawn) == 300
+    assert drawn == list(prompts(task(place, sample=300)))
+    assert drawn != list(prompts(task(place, sample=300, seed=0)))
+    assert len(prompts(task(place))) == len(prompts(task(place, sample=5000))) == 805
+
+
+def test_a_wrong_row_is_told_even_where_it_would_not_be_drawn(tmp_path: Path) -> None:
+    rows = [{"prompt": "Hallo"}] * 30
+    for at in range(30):
+        assert problems(task(written(tmp_path, *rows[:at], {"prompt": ""}, *rows[at:]), sample=1))
+
+
+@needs_data
+def test_alpacaeval_has_805_prompts_of_which_300_are_drawn() -> None:
+    every = task(ALPACA, strip_quotes=False).items("en", "xx:xx")
+    assert [item.id for item in every] == [str(n) for n in range(1, 806)]
+    lines = (ALPACA / "alpaca_eval.en.jsonl").read_text(encoding="utf-8").split("\n")
+    assert [item.prompt for item in every] == [json.loads(line)["instruction"] for line in lines if line]
+    drawn = task(ALPACA, sample=300, strip_quotes=False).items("en", "xx:xx")
+    assert [int(item.id) for item in drawn[:4]] == [3, 7, 8, 11]
+    assert set(drawn) <= set(every)
+    assert len(drawn) == 300
+
+
+# Quotes.
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"),
+    [
+        ('"Hallo"', "Hallo"),
+        ("“Hello”", "Hello"),
+        ("„Hallo“", "Hallo"),
+        ("„Helló”", "Helló"),
+        ("«Привет»", "Привет"),
+        ("« Salut »", "Salut"),
+        ("»Hallo«", "Hallo"),
+        ("”Hej”", "Hej"),
+        ("「你好」", "你好"),
+        (' "Hallo"\n', "Hallo"),
+        ('"Sag „Hallo“ zu ihr."', "Sag „Hallo“ zu ihr."),
+        ('"Wer?\nUnd wo?"', "Wer?\nUnd wo?"),
+        ('"{a}"', "{a}"),
+    ],
+)
+def test_quotes_round_the_whole_are_stripped(text: str, bare: str) -> None:
+    assert without_quotes(text) == bare
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " ", '"', '""', '"""', "“", "“”", "a", '"a', 'a"', "Hallo", " Hallo "),
+        *(
+            '"A" und "B"',
+            "«A» et «B»",
+            "「甲」和「乙」",
+            "„A“ oder „B“",
+            '"Sag "Hallo""',
+            "'tis' ",
+            '"Hallo”',
+            "»Hallo»",
+        ),
+        *("Was heißt „Brot“", '"Wer?" fragt sie', "🙂", '"Hallo" 🙂'),
+    ],
+)
+def test_other_quotes_stay(text: str) -> None:
+    assert without_quotes(text) == text
+
+
+def test_no_prompt_becomes_empty(tmp_path: Path) -> None:
+    assert prompts(task(written(tmp_path, {"prompt": '" "'}))) == {"1": '" "'}
+
+
+# Requests.
 
 
 def test_the_request_has_the_format_of_the_tuning(tmp_path: Path) -> None:
@@ -78,18 +267,95 @@ def test_the_request_has_the_format_of_the_tuning(tmp_path: Path) -> None:
     # Guanaco's format, paper section 3.3: no newline between the turns, no space at the end.
     assert request.prompt == "### Human: Was ist Brot?### Assistant:"
     assert (request.id, request.sampling.max_tokens, request.adapter) == ("p1", 7, None)
+    assert (request.prefix, request.candidates) == ("", ())
+
+
+def test_it_has_no_english_instruction() -> None:
+    assert (Dialogue.promptings, Dialogue.ranks) == (("xx:xx",), False)
+
+
+# Scores.
 
 
 def test_scores_stand_in_the_order_of_the_items(tmp_path: Path) -> None:
     items = [Item("a", "de", "de eins"), Item("b", "de", "nl zwei"), Item("c", "de", "de drei")]
-    texts = ["de ja", "de ja", ""]
-    outputs = [Output(item.id, "", text, "eos", 1) for item, text in zip(items, texts, strict=True)]
-    first, second, third = task(tmp_path).score(items, outputs)
+    first, second, third = task(tmp_path).score(items, outputs(items, "de ja", "de ja", ""))
     assert first.values == {AGREEMENT: 1.0, AGREEMENT_NOMINAL: 1.0}
     assert second.values == {AGREEMENT: 0.0, AGREEMENT_NOMINAL: 1.0}
-    assert (third.item, third.values, set(third.unscored)) == ("c", {}, {AGREEMENT, AGREEMENT_NOMINAL})
+    assert (third.item, third.values) == ("c", {})
+    assert set(third.unscored) == {AGREEMENT, AGREEMENT_NOMINAL, LINE_PASS}
 
 
-def test_an_output_too_few_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="zip"):
-        task(tmp_path).score([Item("a", "de", "de eins")], [])
+def test_items_of_several_languages_are_each_judged_by_their_own(tmp_path: Path) -> None:
+    items = [Item(str(n), code, f"{code} x") for n, code in enumerate(["de", "ru", "de", "ru", "es"])]
+    texts = [f"{item.language} а б в г" for item in items]
+    scores = task(tmp_path).score(items, outputs(items, *texts))
+    assert [score.item for score in scores] == ["0", "1", "2", "3", "4"]
+    assert all(score.values[AGREEMENT_NOMINAL] == 1.0 for score in scores)
+    assert all(score.values[LINE_PASS] == 1.0 for score in scores)
+    assert [WORD_PASS in score.values for score in scores] == [False, True, False, True, False]
+
+
+def test_one_line_astray_fails_the_response_though_the_whole_agrees(tmp_path: Path) -> None:
+    items = [Item("a", "de", "de x"), Item("b", "de", "de x"), Item("c", "ru", "ru x")]
+    texts = ["de eins zwei drei vier\nen one two three four", "de eins zwei drei vier\nen one", "en one two three four"]
+    first, second, third = task(tmp_path).score(items, outputs(items, *texts))
+    assert (first.values[AGREEMENT], first.values[LINE_PASS]) == (1.0, 0.0)
+    assert second.values[LINE_PASS] == 1.0
+    # No word is looked at where the line has failed.
+    assert (third.values[LINE_PASS], WORD_PASS in third.values) == (0.0, False)
+
+
+def test_an_english_word_fails_the_words_of_a_russian_response(tmp_path: Path) -> None:
+    items = [Item("a", "ru", "ru x"), Item("b", "ru", "ru x")]
+    # FirstWord reads the label off the line, so that the label is no part of the test.
+    texts = ["ru это совсем простой ответ", "ru это совсем simple ответ"]
+    first, second = task(tmp_path).score(items, outputs(items, *texts))
+    assert (first.values[WORD_PASS], second.values[WORD_PASS]) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize("texts", [[], ["de a"], ["de a", "de b", "de c"]])
+def test_an_output_too_few_or_too_many_is_an_error(tmp_path: Path, texts: list[str]) -> None:
+    items = [Item("a", "de", "de eins"), Item("b", "de", "de zwei")]
+    with pytest.raises((ValueError, IndexError)):
+        task(tmp_path).score(items, [Output("a", "", text, "eos", 1) for text in texts])
+
+
+def test_no_items_have_no_scores(tmp_path: Path) -> None:
+    assert task(tmp_path).score([], []) == []
+
+
+ODD = {
+    "nothing": "",
+    "white space": " \n\t\u2028\u3000",
+    "100,000 characters in a word": "a" * 100_000,
+    "100,000 characters in words": "der alte Baum " * 7143,
+    "20,000 lines": "ja\n" * 20_000,
+    "punctuation": "?!…—.,;:()[]{}",
+    "a quote mark": '"',
+    "digits": "1234567890",
+    "right to left": "هذه جملة بسيطة باللغة العربية.\nوهذه جملة أخرى.",
+    "right-to-left marks": "\u202eDas ist ein Satz\u202c \u200f",
+    "emoji": "🙂👩‍👩‍👧‍👦🇩🇪",
+    "combining marks": "e" + "\u0301" * 1000,
+    "the null character": "Das ist \x00 ein Satz.",
+    "half a character": "Das ist \ud83d ein Satz.",
+    "marks of turns": "### Human: Wer?### Assistant: Ich.",
+}
+
+
+@pytest.mark.parametrize("language", ["de", "zh", "hi"])
+@pytest.mark.parametrize("text", ODD.values(), ids=ODD.keys())
+def test_odd_responses_have_a_value_or_a_reason(tmp_path: Path, text: str, language: str) -> None:
+    real = Dialogue(tmp_path, identifier("lid176"), Sampling())
+    items = [Item("a", language, "Warum ist der Himmel blau?"), Item("b", language, "?!")]
+    real.score(items, outputs(items, "", ""))  # the loading of word lists is not what is timed
+    began = time.process_time()
+    scores = real.score(items, outputs(items, text, text))
+    assert time.process_time() - began < 5
+    for score in scores:
+        for name in (AGREEMENT, AGREEMENT_NOMINAL, LINE_PASS):
+            assert (name in score.values) != bool(score.unscored.get(name))
+        assert set(score.values.values()) <= {0.0, 1.0}
+    # Nothing can agree with a prompt that has no language.
+    assert AGREEMENT in scores[1].unscored

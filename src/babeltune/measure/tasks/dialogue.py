@@ -76,13 +76,13 @@ class Dialogue:
         def make(row: Row) -> Item | None:
             nonlocal number
             number += 1
-            if row.fields.get("split", self.split) != self.split:
+            if row.fields.get("split") not in (None, self.split):
                 return None
             field = "instruction" if "prompt" not in row.fields and "instruction" in row.fields else "prompt"
             prompt = items.text(row.fields, field)
-            return Item(
-                str(row.fields.get("id", number)), language, without_quotes(prompt) if self.strip_quotes else prompt
-            )
+            id_ = row.fields.get("id")
+            named = str(number) if id_ is None else items.text({"id": str(id_)}, "id")
+            return Item(named, language, without_quotes(prompt) if self.strip_quotes else prompt)
 
         read = items.rows(self.place, names, f"{language}/{self.split}-*.parquet", subject)
         return items.sampled(
@@ -117,8 +117,8 @@ def without_quotes(text: str) -> str:
     bare = text.strip()
     if len(bare) < 3 or bare[-1] not in _QUOTES.get(bare[0], ""):
         return text
-    inner = bare[1:-1]
-    return text if any(mark in inner for mark in (bare[0], bare[-1])) else inner.strip()
+    inner = bare[1:-1].strip()
+    return text if not inner or any(mark in inner for mark in (bare[0], bare[-1])) else inner
 
 
 def _with_lines(score: Score, found: Verdict, language: str) -> Score:

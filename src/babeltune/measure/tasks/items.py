@@ -97,7 +97,8 @@ def parsed(
         problems.append(Problem(subject, nothing, "Check the file, the language and the split."))
     if problems:
         more = len(problems) - _MOST_SHOWN
-        last = [Problem(subject, f"{more} rows more", "Mend them likewise.")] if more > 0 else []
+        rest = f"{more} row{'s' if more > 1 else ''} more"
+        last = [Problem(subject, rest, "Mend them likewise.")] if more > 0 else []
         raise ItemsError(subject, [*problems[:_MOST_SHOWN], *last])
     return list(items.values())
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 import yaml
@@ -22,6 +22,8 @@ from babeltune.measure.tasks.prompt import PLACEHOLDERS, RELATIONS, XNLI_PLACEHO
 
 TASKS = (*PLACEHOLDERS, "xnli")
 """Tasks that have prompt files."""
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
+"""XNLI's sets of words."""
 STRAIGHT = '""'
 """The typewriter's quotation marks, which every language takes where a file uses no others."""
 PAIRS: dict[str, tuple[str, ...]] = {
@@ -85,9 +87,7 @@ def lint(task: str, language: str) -> list[Problem]:
     if not text.startswith("# "):
         fix = "Say in the first line, after '# ', what it is and where the wording comes from."
         found.append(Problem(where, "the first line is no comment", fix))
-    for made in _made(task, language, fields if isinstance(fields, dict) else {}):
-        found += template_problems(task, made) if isinstance(made, Template) else words_problems(*made)
-    # What the tasks' own reader refuses and was not found yet: fields that are missing, unknown or no text.
+    found += _content_problems(task, language, fields if isinstance(fields, dict) else {})
     seen = {problem.where for problem in found}
     return found + [problem for problem in _refused(task, language) if problem.where not in seen]
 
@@ -125,7 +125,8 @@ def template_problems(task: str, template: Template) -> list[Problem]:
         found += _written_problems(f"{where}, prefix", prefix, language)
         if "\n" in prefix:
             found.append(Problem(f"{where}, prefix", "holds a line break", "Write it in one line."))
-    found += _quote_problems({f"{where}, prompt": template.prompt, f"{where}, prefix": prefix}, language)
+    parts = {f"{where}, prompt": template.prompt, f"{where}, prefix": prefix}
+    found += _quote_problems(parts, language, forced=f"{where}, prefix" if prefix else "")
     return found
 
 
@@ -156,33 +157,32 @@ def words_problems(words: Words, variant: Variant) -> list[Problem]:
     return found
 
 
-def _made(task: str, language: str, fields: Mapping[str, Any]) -> Iterator[Template | tuple[Words, Variant]]:
-    """What a file says as far as it can be read: more than the tasks' reader, which stops at the first fault."""
+def _content_problems(task: str, language: str, fields: Mapping[str, Any]) -> list[Problem]:
+    """What is wrong with a file as far as it can be read: more than the tasks' reader, which stops at the first fault."""
     if task != "xnli":
-        if isinstance(fields.get("prompt"), str):
-            prefix = fields.get("prefix", "")
-            yield Template(language, fields["prompt"], prefix if isinstance(prefix, str) else "")
-        return
-    variants: tuple[Variant, ...] = get_args(Variant)
-    for variant in variants:
+        text, prefix = fields.get("prompt"), fields.get("prefix")
+        made = Template(language, str(text), prefix if isinstance(prefix, str) else "")
+        return template_problems(task, made) if isinstance(text, str) else []
+    found: list[Problem] = []
+    for variant in VARIANTS:
         of = fields.get(variant)
-        if isinstance(of, dict) and all(isinstance(of.get(name), str) for name in ("template", *RELATIONS)):
-            yield Words(language, *(of[name] for name in ("template", *RELATIONS))), variant
+        said: list[Any] = [of.get(name) for name in ("template", *RELATIONS)] if isinstance(of, dict) else []
+        if said and all(isinstance(one, str) for one in said):
+            found += words_problems(Words(language, *said), variant)
+    return found
 
 
 def _refused(task: str, language: str) -> list[Problem]:
+    """What the tasks' own reader refuses: fields that are missing, unknown or no text."""
     found: list[Problem] = []
-    try:
-        if task != "xnli":
-            prompt.template(task, language)
-    except ItemsError as error:
-        found += error.problems
-    if task == "xnli":
-        for variant in get_args(Variant):
-            try:
+    for variant in VARIANTS if task == "xnli" else (None,):
+        try:
+            if variant is None:
+                prompt.template(task, language)
+            else:
                 prompt.words(language, variant)
-            except ItemsError as error:
-                found += error.problems
+        except ItemsError as error:
+            found += error.problems
     return found
 
 
@@ -248,43 +248,42 @@ def _written_problems(where: str, text: str, language: str) -> list[Problem]:
     wrong = [hit for hit in re.finditer(r"\s?[:：﹕]", shown) if hit[0] != colon]
     if wrong:
         near = shown[max(0, wrong[0].start() - 15) : wrong[0].end()].rpartition("\n")[2]
-        kind = {"：": "a full-width colon", ":": "a plain colon after no space"}.get(
-            colon, "a colon after a no-break space"
-        )
+        kinds = {"：": "a full-width colon", ":": "a plain colon after no space"}
+        kind = kinds.get(colon, "a colon after a no-break space")
         what = f"{len(wrong)} colon{'s' * (len(wrong) > 1)} of another kind, first after '{near}'"
         found.append(Problem(where, what, f"{LANGUAGES[language].name} has {kind}, all through the file."))
     return found
 
 
 def _choice_problems(where: str, text: str) -> list[Problem]:
-    """Choices that are not named A to E in Latin letters: once in the instruction, once before their own text."""
-    head = _HOLE.sub(" ", text)
-    unnamed = [one for one in LETTERS if len(re.findall(rf"(?<![^\W\d_]){one}(?![^\W\d_])", head)) != 2]
-    labelled = dict(re.findall(r"^\s*(\S+?)\s*[:：]\s*\{([A-E])\}", text, re.MULTILINE))
-    crossed = [f"{label} before {{{one}}}" for label, one in labelled.items() if label in LETTERS and label != one]
-    wrong = crossed or [f"{one} does not stand twice in Latin letters" for one in unnamed]
-    fix = "Name each choice once in the instruction and once before its text; А, В, С and Е of Cyrillic look alike."
+    """Choices that are not named in Latin letters: in quotation marks in the instruction, and before their own text."""
+    marks = re.escape("".join(PAIRS) + STRAIGHT)
+    labelled = dict(re.findall(r"^\s*(\S+?)\s*[:：﹕]\s*\{([A-E])\}", text, re.MULTILINE))
+    wrong = [
+        f"does not name {one} in quotation marks"
+        for one in LETTERS
+        if not re.search(rf"[{marks}]\s?{one}\s?[{marks}]", text)
+    ]
+    wrong += [f"has {label} before {{{one}}}" for label, one in labelled.items() if label != one]
+    fix = "Name each choice so, and before its own text; А, В, С and Е of Cyrillic look like A, B, C and E of Latin."
     return [Problem(where, "; ".join(wrong), fix)] if wrong else []
 
 
-def _quote_problems(parts: Mapping[str, str], language: str) -> list[Problem]:
-    """Quotation marks of a file, place -> text; a place named ``… prefix`` that has a text ends in an opened one."""
+def _quote_problems(parts: Mapping[str, str], language: str, forced: str = "") -> list[Problem]:
+    """What is wrong with the quotation marks of a file, place -> text; the place ``forced`` ends in an opened one."""
     own = tuple(pair for pair, codes in PAIRS.items() if language in codes)
     if not own:
         (where, *_) = parts
         return [Problem(where, f"no quotation marks are known of '{language}'", "Add them to PAIRS in lint.py.")]
     name = LANGUAGES[language].name
-    fix = (
-        f"{name} has {' or '.join(f'{pair[0]}…{pair[1]}' for pair in own)}; straight ones will do; one kind in a file."
-    )
+    kinds = " or ".join(f"{pair[0]}…{pair[1]}" for pair in own)
+    fix = f"{name} has {kinds}; straight ones will do; one kind in a file."
     marks = {where: _QUOTE.findall(text) for where, text in parts.items()}
-    foreign = [
-        Problem(
-            where, f"holds {_some([mark for mark in dict.fromkeys(some) if mark not in ''.join(own) + STRAIGHT])}", fix
-        )
+    strange = {
+        where: [mark for mark in dict.fromkeys(some) if mark not in "".join(own) + STRAIGHT]
         for where, some in marks.items()
-        if any(mark not in "".join(own) + STRAIGHT for mark in some)
-    ]
+    }
+    foreign = [Problem(where, f"holds {_some(some)}", fix) for where, some in strange.items() if some]
     if foreign:
         return foreign
     used = {mark for some in marks.values() for mark in some}
@@ -295,12 +294,11 @@ def _quote_problems(parts: Mapping[str, str], language: str) -> list[Problem]:
         return [Problem(where, f"the file mixes quotation marks: {' '.join(sorted(used))}", fix)]
     found: list[Problem] = []
     for where, text in parts.items():
-        forced = bool(text) and where.endswith(" prefix")
         left = _opened(marks[where], pair)
-        if forced and (left != 1 or not text.rstrip().endswith(pair[0])):
+        if where == forced and (left != 1 or not text.rstrip().endswith(pair[0])):
             what = f"does not end in an opened quotation mark ('…{text[-12:]}')"
             found.append(Problem(where, what, f"End it in {pair[0]} and nothing behind: the answer follows."))
-        elif not forced and left != 0:
+        elif where != forced and left != 0:
             found.append(
                 Problem(where, f"quotation marks {pair[0]}…{pair[1]} that are not in pairs", "Close each one.")
             )

@@ -6,11 +6,11 @@ The English wording follows the paper's Tables 4 to 6; every other language was 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 
@@ -89,12 +89,13 @@ def template(task: str, language: str) -> Template:
     Raises:
         ItemsError: the task has no prompt in it (lists those it has), or the file is not as it must be.
     """
-    fields = _fields(task, language)
-    wanted = ("prompt", "prefix") if task in _PREFIXED else ("prompt",)
-    _checked(task, language, fields, wanted)
-    found = Template(language, fields["prompt"], fields.get("prefix", ""))
-    _placed(task, language, "prompt", found.prompt, PLACEHOLDERS[task])
-    return found
+    fields, problems = _fields(task, language)
+    prompt = _text(fields, "prompt", problems)
+    prefix = _text(fields, "prefix", problems) if task in _PREFIXED else ""
+    _placed(prompt, "prompt", PLACEHOLDERS[task], problems)
+    _known(fields, ("prompt", "prefix") if task in _PREFIXED else ("prompt",), "", problems)
+    _raise(task, language, problems)
+    return Template(language, prompt, prefix)
 
 
 @cache
@@ -104,46 +105,75 @@ def words(language: str, variant: Variant) -> Words:
     Raises:
         ItemsError: as ``template``.
     """
-    fields = _fields("xnli", language)
+    fields, problems = _fields("xnli", language)
     of = fields.get(variant)
     if not isinstance(of, dict):
-        raise _wrong("xnli", language, variant, "is missing", f"Add it, with template, {', '.join(RELATIONS)}.")
-    _checked("xnli", language, of, ("template", *RELATIONS))
-    _placed("xnli", language, f"{variant}.template", of["template"], XNLI_PLACEHOLDERS)
+        problems.append(Problem(variant, "is missing", f"Add it, with template, {', '.join(RELATIONS)}."))
+        of = {}
+    else:
+        _known(of, ("template", *RELATIONS), f"{variant}.", problems)
+        for name in RELATIONS:
+            _text(of, name, problems, f"{variant}.")
+        _placed(_text(of, "template", problems, f"{variant}."), f"{variant}.template", XNLI_PLACEHOLDERS, problems)
+    _known(fields, get_args(Variant), "", problems)
+    _raise("xnli", language, problems)
     return Words(language, of["template"], of["entailment"], of["neutral"], of["contradiction"])
 
 
-def _fields(task: str, language: str) -> dict[str, Any]:
+class _Strict(yaml.SafeLoader):
+    """YAML in which no key stands twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """As the safe loader's."""
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for at, key in enumerate(keys):
+            if key in keys[:at]:
+                raise yaml.YAMLError(f"'{key}' stands twice")
+        return super().construct_mapping(node, deep)
+
+
+def _fields(task: str, language: str) -> tuple[dict[str, Any], list[Problem]]:
     path = FOLDER / task / f"{language}.yaml"
     if not path.is_file():
         there = languages(task)
         near = "" if language in LANGUAGES else f" {suggest(language)}"
         what = f"{task} has no prompt in '{language}'"
         raise ItemsError(f"prompts of {task}", [Problem(task, what, f"It has: {', '.join(there)}.{near}")])
-    loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    problems: list[Problem] = []
+    try:
+        loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=_Strict)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        problems.append(Problem("file", f"not YAML ({' '.join(str(error).split())})", "See en.yaml beside it."))
+        _raise(task, language, problems)
     if not isinstance(loaded, dict):
-        raise _wrong(task, language, "file", "is no mapping of fields", "See en.yaml beside it.")
-    return loaded
+        problems.append(Problem("file", "is no mapping of fields", "See en.yaml beside it."))
+        _raise(task, language, problems)
+    return loaded, problems
 
 
-def _checked(task: str, language: str, fields: Mapping[str, object], wanted: tuple[str, ...]) -> None:
-    for name in wanted:
-        value = fields.get(name)
-        if not isinstance(value, str) or not value.strip():
-            raise _wrong(
-                task, language, name, "is missing, empty or no text", "Quote it; YAML reads a bare No as false."
-            )
-    for name in fields:
-        if name not in wanted:
-            raise _wrong(task, language, str(name), "unknown field", f"Known here: {', '.join(wanted)}.")
+def _text(fields: Mapping[str, Any], name: str, problems: list[Problem], before: str = "") -> str:
+    value = fields.get(name)
+    if isinstance(value, str) and value.strip():
+        return value
+    fix = "Quote it; YAML reads a bare No as false."
+    problems.append(Problem(f"{before}{name}", "is missing, empty or no text", fix))
+    return ""
 
 
-def _placed(task: str, language: str, field: str, text: str, wanted: tuple[str, ...]) -> None:
+def _known(fields: Mapping[str, Any], known: Sequence[str], before: str, problems: list[Problem]) -> None:
+    fix = f"Known here: {', '.join(known)}."
+    problems += [Problem(f"{before}{name}", "unknown field", fix) for name in fields if name not in known]
+
+
+def _placed(text: str, field: str, wanted: Sequence[str], problems: list[Problem]) -> None:
     found = re.findall(r"\{(\w*)\}", text)
-    if sorted(found) != sorted(wanted):
+    if text and sorted(found) != sorted(wanted):
         fix = f"It takes each of {', '.join('{' + name + '}' for name in wanted)} once."
-        raise _wrong(task, language, field, f"has the placeholders {', '.join(found) or 'none'}", fix)
+        problems.append(Problem(field, f"has the placeholders {', '.join(found) or 'none'}", fix))
 
 
-def _wrong(task: str, language: str, field: str, what: str, fix: str) -> ItemsError:
-    return ItemsError(f"prompts of {task}", [Problem(f"prompts/{task}/{language}.yaml, {field}", what, fix)])
+def _raise(task: str, language: str, problems: Sequence[Problem]) -> None:
+    if problems:
+        at = f"prompts/{task}/{language}.yaml"
+        told = [Problem(f"{at}, {one.where}", one.what, one.fix) for one in problems]
+        raise ItemsError(f"prompts of {task}", told)

@@ -106,7 +106,13 @@ class Simplification:
         return Request(item.id, "", chat_prompt(item.prompt + _BLANK_LINE), self.sampling, 0, prefix=prefix)
 
     def score(self, items: Sequence[Item], outputs: Sequence[Output]) -> list[Score]:
-        """SARI of each output's first line, and whether the whole output is in the language of the sentence."""
+        """SARI of each output's first line, and whether the whole output is in the language of the sentence.
+
+        Raises:
+            ValueError: not as many outputs as items.
+        """
+        if len(items) != len(outputs):
+            raise ValueError(f"{len(items)} items, {len(outputs)} outputs")
         subjects = self.identifier.identify([item.source for item in items])
         responses = self.identifier.identify([output.text for output in outputs])
         scores: dict[int, Score] = {}
@@ -161,24 +167,27 @@ class Simplification:
             return []
         splits = "test|val|train" if language in WITH_TRAIN else "test|val"
         wanted = [path for path in sorted((folder / name).glob("*.csv")) if re.fullmatch(rf".+_({splits})", path.stem)]
-        found: list[Item] = []
+        read: list[Row | Problem] = []
+        ids: list[str] = []
         for path in wanted:
-            number = itertools.count(1)
-
-            def make(row: Row, path: Path = path, number: itertools.count[int] = number) -> Item:
-                at = next(number)
-                source = items.text(row.fields, "original")
-                others = [str(value).strip() for name, value in row.fields.items() if name != "original" and value]
-                references = tuple(dict.fromkeys(one for one in others if one))
-                if not references:
-                    raise items.WrongRowError("no simple sentence beside 'original'", "Add one, or take the row out.")
-                return Item(f"{path.stem}:{at}", language, source, references, source)
-
             try:
-                found += items.parsed(file_rows(path), make, subject)
+                for number, row in enumerate(file_rows(path), 1):
+                    read.append(row)
+                    ids += [f"{path.stem}:{number}"] if isinstance(row, Row) else []
             except RowsError as error:
-                raise ItemsError(subject, error.problems) from error
-        return found
+                read += error.problems
+        at = iter(ids)
+
+        def make(row: Row) -> Item:
+            id_ = next(at)
+            source = items.text(row.fields, "original")
+            others = [str(value).strip() for name, value in row.fields.items() if name != "original" and value]
+            references = tuple(dict.fromkeys(one for one in others if one))
+            if not references:
+                raise items.WrongRowError("no simple sentence beside 'original'", "Add one, or take the row out.")
+            return Item(id_, language, source, references, source)
+
+        return items.parsed(read, make, subject) if read else []
 
 
 def tokenizer(language: str) -> sari.TokenizerName:
@@ -188,7 +197,7 @@ def tokenizer(language: str) -> sari.TokenizerName:
 
 def first_line(response: str) -> str:
     """A response up to its first line break (authors' code)."""
-    return (response.strip().splitlines() or [""])[0].strip()
+    return response.strip().split("\n", 1)[0].strip()
 
 
 def _parallel(folder: Path, language: str, subject: str) -> list[Item]:
@@ -198,8 +207,9 @@ def _parallel(folder: Path, language: str, subject: str) -> list[Item]:
         return []
     found = [path for suffix in ("orig", "norm") for path in sorted(inside.glob(f"*.{suffix}"))]
     # Of several splits the test split is meant.
-    sources = [path for path in found if re.search(r"\btest\b", path.name)] or found
+    sources = [path for path in found if re.search(r"(?<![A-Za-z])test(?![A-Za-z])", path.name)] or found
     read: list[Item] = []
+    problems: list[Problem] = []
     for path in sources:
         stem = path.name.removesuffix(path.suffix)
         references = sorted(
@@ -207,29 +217,35 @@ def _parallel(folder: Path, language: str, subject: str) -> list[Item]:
         )
         if not references:
             fix = f"Add {stem}.ref.0, one line for each line of it."
-            raise ItemsError(subject, [Problem(str(path), "has no references beside it", fix)])
-        columns = [_lines(one, subject) for one in (path, *references)]
-        short = [
+            problems.append(Problem(str(path), "has no references beside it", fix))
+        if any(item.id.startswith(f"{stem}:") for item in read):
+            problems.append(Problem(str(path), f"there is a second file of the name {stem}", "Take one away."))
+        columns = [lines for one in (path, *references) if (lines := _lines(one, problems)) is not None]
+        if len(columns) <= len(references):
+            continue
+        problems += [
             Problem(str(one), f"has {len(lines)} lines, {path.name} has {len(columns[0])}", "Mend it.")
             for one, lines in zip(references, columns[1:], strict=True)
             if len(lines) != len(columns[0])
         ]
-        empty = [
+        problems += [
             Problem(f"{path.name}:{number}", "the sentence is empty", "Give it a text, or take the line out of all.")
             for number, line in enumerate(columns[0], 1)
             if not line.strip()
         ]
-        if short or empty:
-            raise ItemsError(subject, short + empty)
-        for number, (source, *simple) in enumerate(zip(*columns, strict=True), 1):
+        for number, (source, *simple) in enumerate(zip(*columns, strict=False), 1):
             kept = tuple(one.strip() for one in simple if one.strip())
             read.append(Item(f"{stem}:{number}", language, source.strip(), kept, source.strip()))
+    if problems:
+        raise ItemsError(subject, problems)
     return read
 
 
-def _lines(path: Path, subject: str) -> list[str]:
+def _lines(path: Path, problems: list[Problem]) -> list[str] | None:
+    """The lines of a file; None where it cannot be read, which is a problem then."""
     try:
-        return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        return path.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise ItemsError(subject, [Problem(str(path), f"cannot be read ({why})", "Check the file.")]) from error
+        problems.append(Problem(str(path), f"cannot be read ({why})", "Check the file."))
+        return None

@@ -96,8 +96,8 @@ def _score(item: Item, output: Output) -> Score:
     notes = {
         "found": RELATIONS[chosen],
         "reference": item.references[0],
-        "log-likelihoods": ", ".join(f"{value:.2f}" for value in output.loglikelihoods),
-        "margin": f"{ordered[0] - ordered[1]:.2f} nats",
+        "log-likelihoods": ", ".join(f"{value:.6g}" for value in output.loglikelihoods),
+        "margin": f"{ordered[0] - ordered[1]:.3g} nats",
     }
     values = {ACCURACY: float(RELATIONS[chosen] == item.references[0])}
     if len(output.lengths) != len(RELATIONS) or min(output.lengths) < 1:

@@ -78,7 +78,8 @@ class XQuad:
 
 def continuation(item: Item, output: Output) -> str:
     """What the model wrote itself, without the beginning that was forced."""
-    return output.text.strip().removeprefix(item.prefix.strip()) if item.prefix.strip() else output.text
+    forced = item.prefix.strip()
+    return output.text.strip().removeprefix(forced).strip() if forced else output.text
 
 
 def judged(items: Sequence[Item], verdicts: Any) -> list[Score]:
@@ -104,20 +105,15 @@ def _answers(fields: Any) -> tuple[str, ...]:
     texts = answers.get("text") if isinstance(answers, dict) else answers
     if not isinstance(texts, list) or not texts:
         raise items.WrongRowError("field 'answers': holds no answer", 'An answer is {"text": "…", "answer_start": 0}.')
-    plain = texts if isinstance(answers, dict) else [items.text(one, "text") for one in texts if isinstance(one, dict)]
-    kept = tuple(dict.fromkeys(one.strip() for one in plain if isinstance(one, str) and one.strip()))
-    if not kept:
-        raise items.WrongRowError(
-            "field 'answers.text': is empty or no text", "Give the answer as it stands in the passage."
-        )
-    return kept
+    listed = [{"answers": {"text": one} if isinstance(answers, dict) else one} for one in texts]
+    return tuple(dict.fromkeys(items.text(one, "answers.text").strip() for one in listed))
 
 
 def _squad(path: Path, subject: str) -> list[Row | Problem]:
     """The questions of a file in SQuAD's form, each with its passage; what is wrong is named by its place in the tree."""
     fix = "SQuAD's form: data[].paragraphs[] of context and qas[] of id, question, answers."
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
+        tree = json.loads(path.read_text(encoding="utf-8-sig"))
     except json.JSONDecodeError as error:
         what = f"broken JSON at line {error.lineno}, column {error.colno} ({error.msg})"
         raise ItemsError(subject, [Problem(path.name, what, "Fetch or write the file again.")]) from error
