@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
-import os
-import re
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
@@ -20,8 +16,8 @@ from rich.markup import escape
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from babeltune.cli.terminal import Download, console, errors, online
-from babeltune.errors import Problem, StoreError
+from babeltune.cli.terminal import Download, beside, console, errors, line_of, online
+from babeltune.errors import Problem
 from babeltune.languages import code_of
 
 if TYPE_CHECKING:
@@ -104,7 +100,7 @@ def lid(
     tally = _Tally()
     skipped: list[Problem] = []
     with contextlib.ExitStack() as stack:
-        to = stack.enter_context(_beside(out)) if out is not None else None if summary else sys.stdout
+        to = stack.enter_context(beside(out)) if out is not None else None if summary else sys.stdout
         bar = stack.enter_context(_progress())
         task = bar.add_task("texts", total=None)
         for batch in batches(files, field, skipped=skipped if skip_bad_rows else None):
@@ -117,36 +113,12 @@ def lid(
                 row = {"where": where, **_row(found, threshold), "text": text[:_SHOWN]}
                 if other:
                     row["against"] = _row(other, threshold)
-                to.write(f"{_line(row)}\n")
+                to.write(f"{line_of(row)}\n")
             bar.update(task, completed=tally.texts)
     if summary or out is not None:
         _print(tally, identifier, against)
     if skipped:
         errors.print(f"{len(skipped)} malformed rows were passed over.", highlight=False)
-
-
-@contextlib.contextmanager
-def _beside(out: Path) -> Iterator[TextIO]:
-    """A file that takes its place only when it is whole: an earlier one, or one that is being read, stays until then."""
-    new = out.with_name(f"{out.name}.new")
-    try:
-        try:
-            with new.open("w", encoding="utf-8") as file:
-                yield file
-            os.replace(new, out)
-        finally:
-            new.unlink(missing_ok=True)
-    except OSError as error:
-        raise StoreError(f"{out}: cannot be written ({error.strerror}). Check --out and the space left.") from error
-
-
-_CONTROL = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-
-
-def _line(row: object) -> str:
-    """A line of JSON in which nothing is left that a terminal would obey."""
-    text = json.dumps(row, ensure_ascii=False).encode("utf-8", "replace").decode()  # half a character: a question mark
-    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _known(found: Identified, threshold: float) -> str:

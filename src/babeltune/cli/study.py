@@ -72,7 +72,7 @@ def run(
         console.print(f"{ran.steps} steps in {ran.seconds:.0f} s.", highlight=False)
     else:
         console.print(f"Nothing to do: all {len(opened.plan.steps)} steps are done.", highlight=False)
-    _answer(opened)
+    answer(opened)
 
 
 def status(
@@ -115,7 +115,7 @@ def report(
         raise typer.Exit(1)
     with opened.store.locked():
         run_steps(opened.plan.of("report"), Session(opened, lambda event: None))
-    _answer(opened)
+    answer(opened)
 
 
 _WIDE = 110
@@ -133,7 +133,7 @@ _KINDS = (
 )
 
 
-def _answer(opened: Opened) -> None:
+def answer(opened: Opened) -> None:
     """The table, the verdict in one sentence, and where to read on."""
     from babeltune.report import tables
     from babeltune.study.steps import load_results

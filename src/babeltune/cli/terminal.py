@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column
+
+from babeltune.errors import StoreError
 
 if TYPE_CHECKING:
     from babeltune.study.check import MayLack, Opened
@@ -84,3 +90,27 @@ class Shown:
             self.tenths[task] = tenth
             line = f"{event.kind} {event.name}: {event.done}/{event.total} {event.unit} {rate}".rstrip()
             errors.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def beside(out: Path) -> Iterator[TextIO]:
+    """A file that takes its place only when it is whole: an earlier one, or one that is being read, stays until then."""
+    new = out.with_name(f"{out.name}.new")
+    try:
+        try:
+            with new.open("w", encoding="utf-8") as file:
+                yield file
+            os.replace(new, out)
+        finally:
+            new.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"{out}: cannot be written ({error.strerror}). Check --out and the space left.") from error
+
+
+_CONTROL = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def line_of(row: object) -> str:
+    """A line of JSON in which nothing is left that a terminal would obey."""
+    text = json.dumps(row, ensure_ascii=False).encode("utf-8", "replace").decode()  # half a character: a question mark
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

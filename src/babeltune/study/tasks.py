@@ -86,8 +86,16 @@ def place(name: str, spec: AnyTaskSpec) -> Place:
     """Where the items of a task are.
 
     Raises:
-        ItemsError: on the hub, where the task has no set of its own.
+        ItemsError: on the hub, where the task has no set of its own; or of a revision, but not on the hub.
     """
+    at = _place(name, spec)
+    if spec.revision is not None and not isinstance(at, HubSet):
+        what = f"given, but '{spec.items}' is no hub set"
+        raise ItemsError(f"items of {name}", [Problem(f"tasks.{name}.revision", what, "Leave it out.")])
+    return at
+
+
+def _place(name: str, spec: AnyTaskSpec) -> Place:
     if spec.items == "pocket":
         return POCKET / name
     own = _HUB.get(name)

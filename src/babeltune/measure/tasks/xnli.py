@@ -65,7 +65,7 @@ class Xnli:
             number += 1
             first, second = ("sentence1", "sentence2") if "sentence1" in row.fields else ("premise", "hypothesis")
             premise, hypothesis = items.text(row.fields, first), items.text(row.fields, second)
-            relation = _relation(row)
+            relation = relation_of(row)
             return Item(
                 str(number), language, premise, (relation,), hypothesis,
                 candidates=said.candidates(premise, hypothesis),
@@ -106,7 +106,8 @@ def _score(item: Item, output: Output) -> Score:
     return Score(item.id, {**values, PER_TOKEN: float(RELATIONS[by_token] == item.references[0])}, notes)
 
 
-def _relation(row: Row) -> str:
+def relation_of(row: Row) -> str:
+    """The relation that a row names, by its number or its word."""
     name = "gold_label" if "gold_label" in row.fields else "label"
     given = items.within(row.fields, name)
     if str(given).strip() in ("0", "1", "2"):

@@ -1,0 +1,240 @@
+"""The verb ``score``: score stored outputs again, a study's or those of any other origin. Loads no model."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from babeltune.cli.terminal import Download, Runs, Shown, SkipBadRows, console, errors, online, open_, progress
+from babeltune.errors import ItemsError, Problem, RowsError
+from babeltune.languages import LANGUAGES, suggest
+
+if TYPE_CHECKING:
+    from babeltune.measure.outputs import Answered, Found
+    from babeltune.measure.summary import Row
+    from babeltune.records import Prompting, Score, Task
+    from babeltune.study.spec import AnyTaskSpec
+
+TASKS = ("dialogue", "simplification", "xquad", "xcsqa", "xnli")
+_PROMPTINGS = ("xx:xx", "en:xx")
+_WORDS = ("harness", "corrected")
+
+
+def score(
+    study: Annotated[
+        Path | None, typer.Argument(metavar="STUDY", help="A study file: all its stored outputs are scored again.")
+    ] = None,
+    runs: Runs = Path("runs"),
+    outputs: Annotated[
+        Path | None,
+        typer.Option(
+            "--outputs", metavar="FILE", help="Prompts and responses of any origin: JSONL, CSV or Parquet; .gz, .zst."
+        ),
+    ] = None,
+    task: Annotated[str | None, typer.Option("--task", metavar="TASK", help=f"One of {', '.join(TASKS)}.")] = None,
+    language: Annotated[
+        str | None, typer.Option("--language", metavar="CODE", help="ISO code of the responses' language, such as de.")
+    ] = None,
+    prompting: Annotated[
+        str, typer.Option("--prompting", metavar="XX:XX", help="xx:xx, or en:xx: the instruction was in English.")
+    ] = "xx:xx",
+    items: Annotated[
+        str | None,
+        typer.Option(
+            "--items",
+            metavar="PLACE",
+            help="Where the items are, if not in the rows: pocket, hub (the task's own set), a file or folder in the task's "
+            "format, or a hub id.",
+        ),
+    ] = None,
+    revision: Annotated[str | None, typer.Option("--revision", help="Of the hub set: commit, branch or tag.")] = None,
+    identifier: Annotated[
+        str, typer.Option("--identifier", help="lid176 (bundled), openlid, openlid-quantised, or a fastText file.")
+    ] = "lid176",
+    words: Annotated[
+        str | None, typer.Option("--words", help="Of xnli's items: harness (as the paper has them), or corrected.")
+    ] = None,
+    split: Annotated[str | None, typer.Option("--split", help="Of dialogue's items; test where left out.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write each response's scores to this file, as JSONL.")
+    ] = None,
+    skip_bad_rows: SkipBadRows = False,
+    download: Download = False,
+) -> None:
+    """Score stored outputs without a model: a study's again, or a file of any origin.
+
+    A file has one response a row: in `response`, or in output, completion,
+    generation, text or system. Beside it stands what was asked:
+
+    - dialogue: `prompt`
+
+    - simplification: `source` and `references`
+
+    - xquad: `references`, and `question` if it is at hand
+
+    - xcsqa: `answerKey`
+
+    - xnli: `loglikelihoods` (three) and `label`, or a log of lm-evaluation-harness
+
+    With --items the rows need only an `id`, or the order of the items.
+    A response that is null is unscored, not wrong.
+
+    Examples: `babeltune score studies/pocket.yaml`,
+    `babeltune score --outputs answers.jsonl --task dialogue --language de`,
+    `babeltune score --outputs samples_xnli_de.jsonl --task xnli --language de`.
+    """
+    only_outputs = {
+        "--task": task, "--language": language, "--items": items, "--revision": revision, "--words": words,
+        "--split": split, "--out": out,
+    }  # fmt: skip
+    if study is not None:
+        _only_study(study, outputs, [name for name, value in only_outputs.items() if value is not None])
+        _rescored(study, runs, skip_bad_rows=skip_bad_rows, download=download)
+        return
+    if outputs is None:
+        raise typer.BadParameter(
+            "there is nothing to score: give a study file, whose outputs are scored again, or --outputs FILE with "
+            "--task and --language for responses of any other origin."
+        )
+    _check(outputs, task, language, prompting, items, revision, words, split, out)
+    assert task is not None
+    assert language is not None
+    online(download)
+    from babeltune.cli import scored as shown
+    from babeltune.data.identify import identifier as named
+    from babeltune.measure.outputs import scores
+    from babeltune.study import tasks
+    from babeltune.study.spec import SamplingSpec
+
+    reader = named(identifier, download=download)
+    spec = _spec(task, language, {"items": items, "revision": revision, "words": words, "split": split})
+    if items is not None and download:
+        with errors.status("fetching the items"):
+            tasks.fetched(task, spec, language, download=True)
+    judge = tasks.make(task, spec, reader, SamplingSpec())
+    with errors.status(f"reading {escape(outputs.name)}"):
+        found = _found(outputs, judge, items is not None, language, prompting)  # type: ignore[arg-type]
+    with errors.status(f"scoring {len(found.answered):,} responses"):
+        scored = scores(judge, found.answered)
+        rows = _summed(judge, scored, language, prompting, identifier)  # type: ignore[arg-type]
+        seen = shown.findings(task, found.answered, scored, reader)
+    shown.show(rows, f"{outputs.name}: {task} in {LANGUAGES[language].name} ({language})", len(found.answered))
+    for line in [*seen, *shown.told(found)]:
+        console.print(line, markup=False, highlight=False)
+    if out is not None:
+        _write(out, found.answered, scored)
+        console.print(f"Each response's scores: {out}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _rescored(study: Path, runs: Path, *, skip_bad_rows: bool, download: bool) -> None:
+    from babeltune.cli.study import answer
+    from babeltune.study.local import rescore
+
+    opened = open_(study, runs, skip_bad_rows=skip_bad_rows, download=download, may_lack="models")
+    with progress() as bars:
+        ran = rescore(opened, Shown(bars))
+    console.print(f"{ran.steps} steps done again in {ran.seconds:.0f} s, from the stored outputs.", highlight=False)
+    answer(opened)
+
+
+def _only_study(study: Path, outputs: Path | None, others: Sequence[str]) -> None:
+    from babeltune.rows import kind_of
+
+    if outputs is not None:
+        raise typer.BadParameter(
+            f"both a study ({study}) and --outputs {outputs} are given. Keep one: the study to score its stored "
+            "outputs again, or --outputs to score a file."
+        )
+    if kind_of(study) not in (None, ".json"):
+        raise typer.BadParameter(f"{study} is no study file. To score its rows: --outputs {study}.")
+    if others:
+        raise typer.BadParameter(f"{', '.join(others)}: for --outputs alone. The study file says all that it needs.")
+
+
+def _check(
+    outputs: Path, task: str | None, language: str | None, prompting: str,
+    items: str | None, revision: str | None, words: str | None, split: str | None, out: Path | None,
+) -> None:  # fmt: skip
+    """Refuse options that are wrong or do not go together, all at once."""
+    problems = []
+    if task not in TASKS:
+        near = difflib.get_close_matches((task or "").lower(), TASKS, n=1, cutoff=0.5)
+        what = f"unknown task '{task}'" if task is not None else "is missing"
+        meant = f" Did you mean '{near[0]}'?" if near else ""
+        problems.append(Problem("--task", what, f"There are {', '.join(TASKS)}.{meant}"))
+    if language not in LANGUAGES:
+        what = f"unknown language '{language}'" if language is not None else "is missing"
+        meant = f" {suggest(language)}" if language is not None and "mean" in suggest(language) else ""
+        problems.append(Problem("--language", what, f"There are {', '.join(LANGUAGES)}.{meant}"))
+    if prompting not in _PROMPTINGS:
+        problems.append(Problem("--prompting", f"unknown prompting '{prompting}'", "There are xx:xx and en:xx."))
+    elif prompting == "en:xx" and task in ("dialogue", "xcsqa", "xnli"):
+        problems.append(Problem("--prompting", f"{task} has no en:xx", "It has xx:xx, which may be left out."))
+    if words is not None and (task != "xnli" or words not in _WORDS):
+        problems.append(Problem("--words", f"'{words}' given for {task}", "For xnli: harness or corrected."))
+    if split is not None and task != "dialogue":
+        problems.append(Problem("--split", f"'{split}' given for {task}", "It is for dialogue alone."))
+    for name, value in (("--revision", revision), ("--words", words), ("--split", split)):
+        if value is not None and items is None:
+            problems.append(Problem(name, "given without --items", "Say where the items are, or leave it out."))
+    if out is not None and out.resolve() == outputs.resolve():
+        problems.append(Problem("--out", "is the file that is read", "Give it another name."))
+    if problems:
+        raise ItemsError("score", problems)
+
+
+def _spec(task: str, language: str, given: Mapping[str, str | None]) -> AnyTaskSpec:
+    """The task as a study file would name it; items that are in the rows are not looked for."""
+    from babeltune.study.spec import TASK_SPECS
+
+    fields = {name: value for name, value in given.items() if value is not None}
+    if "items" in fields and task == "simplification":
+        return TASK_SPECS[task].model_validate({"languages": [language], "sample": None, **fields})
+    return TASK_SPECS[task].model_validate({"languages": [language], **fields})
+
+
+def _found(outputs: Path, task: Task, apart: bool, language: str, prompting: Prompting) -> Found:
+    """The rows with their items, which the rows hold themselves unless they are ``apart``."""
+    from babeltune.measure.outputs import alone, joined
+    from babeltune.measure.tasks import prompt
+    from babeltune.rows import file_rows
+
+    subject = f"outputs '{outputs}'"
+    if not outputs.is_file():
+        what = "is a folder" if outputs.is_dir() else "there is no such file"
+        raise RowsError(subject, [Problem(str(outputs), what, "Give a file with one response a row.")])
+    if apart:
+        return joined(file_rows(outputs), task.items(language, prompting), task.name, language, subject)
+    prefix = ""
+    code = prompt.prompt_language(language, prompting)
+    if task.name in ("xquad", "xcsqa") and code in prompt.languages(task.name):
+        prefix = prompt.template(task.name, code).prefix
+    return alone(file_rows(outputs), task.name, language, subject, prefix)
+
+
+def _summed(task: Task, scored: Sequence[Score], language: str, prompting: Prompting, identifier: str) -> Sequence[Row]:
+    from babeltune.measure.summary import Scored, rows
+    from babeltune.records import Cell
+
+    cell = Cell("outputs", "outputs", 0, task.name, language, prompting, 0)
+    return rows([Scored(cell, tuple(scored), "-", "-")], {task.name: task.metrics}, identifier)
+
+
+def _write(out: Path, answered: Sequence[Answered], scored: Sequence[Score]) -> None:
+    from babeltune.cli.terminal import beside, line_of
+
+    with beside(out) as file:
+        for one, found in zip(answered, scored, strict=True):
+            row: Mapping[str, object] = {
+                "item": found.item,
+                "values": found.values,
+                "notes": found.notes,
+                "unscored": found.unscored,
+                "response": None if one.output is None else one.output.text or list(one.output.loglikelihoods) or "",
+            }
+            file.write(f"{line_of(row)}\n")
