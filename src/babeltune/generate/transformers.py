@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from babeltune.errors import EngineError
+from babeltune.generate import likelihood
 from babeltune.generate.sampling import draw, uniforms
 from babeltune.records import Output, Request, Sampling
 
@@ -45,22 +46,34 @@ class TransformersEngine:
         self.device = device
         self.batch_size = batch_size
         self._loaded: tuple[PreTrainedModel, PreTrainedTokenizerBase] | None = None
+        self._trees: bool | None = None
         self._adapter: str | None = None
         self._pristine: dict[str, torch.Tensor] = {}
 
     def complete(self, requests: Iterable[Request], done: Container[tuple[str, str]] = ()) -> Iterator[Output]:
         """Yield the outputs batch by batch, cells of one adapter after those of another."""
-        cells: dict[tuple[str | None, str], list[Request]] = {}
-        for request in requests:
-            cells.setdefault((request.adapter, request.cell), []).append(request)
-        # One adapter after the other, in order of first appearance; sorting is stable within it.
-        rank = {adapter: index for index, adapter in enumerate(dict.fromkeys(adapter for adapter, _ in cells))}
-        for (adapter, _), group in sorted(cells.items(), key=lambda pair: rank[pair[0][0]]):
+        for adapter, group in _cells(requests):
             for batch in self._batches(group):
                 if all((request.cell, request.id) in done for request in batch):
                     continue
                 self._use(adapter)
                 outputs = self._generate(batch)
+                yield from (output for output in outputs if (output.cell, output.id) not in done)
+
+    def loglikelihood(self, requests: Iterable[Request], done: Container[tuple[str, str]] = ()) -> Iterator[Output]:
+        """Yield the outputs batch by batch, cells as above; ``generate.likelihood`` says how texts are scored and read.
+
+        Raises:
+            EngineError: a candidate has more tokens than the model's context (the harness would drop its beginning), or
+                the tokenizer has no token to begin with.
+        """
+        for adapter, group in _cells(requests):
+            texts = self._encode(group)
+            for batch in likelihood.batches(texts, self.batch_size, self._reads_trees()):
+                if all((group[at].cell, group[at].id) in done for at in batch):
+                    continue
+                self._use(adapter)
+                outputs = self._score([group[at] for at in batch], [texts[at] for at in batch])
                 yield from (output for output in outputs if (output.cell, output.id) not in done)
 
     def _load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -90,6 +103,48 @@ class TransformersEngine:
             group = list(alike)
             batches += [group[start : start + self.batch_size] for start in range(0, len(group), self.batch_size)]
         return batches
+
+    def _prefix(self) -> int:
+        prefix = likelihood.prefix_token(self._load()[1])
+        if prefix is None:
+            raise EngineError(
+                f"{self.folder}: its tokenizer has neither a bos_token nor an eos_token. Name one of them."
+            )
+        return prefix
+
+    def _reads_trees(self) -> bool:
+        if self._trees is None:
+            self._use(None)  # the base is asked, so that a resumed run is told the same
+            self._trees = likelihood.reads_trees(self._load()[0], self._prefix())
+        return self._trees
+
+    def _encode(self, requests: list[Request]) -> list[list[likelihood.Tokens]]:
+        """The tokens of each request's candidates."""
+        model, tokenizer = self._load()
+        texts = iter(
+            likelihood.encode(tokenizer, self._prefix(), [one for some in requests for one in some.candidates])
+        )
+        found = [list(itertools.islice(texts, len(request.candidates))) for request in requests]
+        room = likelihood.context(model)
+        for request, candidates in zip(requests, found, strict=True):
+            longest = max(map(len, candidates), default=0)
+            if room is not None and longest > room:
+                raise EngineError(
+                    f"{request.cell}, request {request.id}: a candidate of {longest} tokens, and {self.folder} reads"
+                    f" {room}. Shorten it."
+                )
+        return found
+
+    def _score(self, batch: list[Request], texts: list[list[likelihood.Tokens]]) -> list[Output]:
+        model, _ = self._load()
+        flat = [text for some in texts for text in some]
+        values = iter(likelihood.score(model, self._prefix(), flat, self._reads_trees()))
+        outputs = []
+        for request, some in zip(batch, texts, strict=True):
+            lengths = tuple(map(len, some))
+            scores = tuple(itertools.islice(values, len(some)))
+            outputs.append(Output(request.id, request.cell, "", "ranked", sum(lengths), scores, lengths))
+        return outputs
 
     def _use(self, adapter: str | None) -> None:
         """Make the model the base with this adapter, exactly: no trace of the one before stays in the weights."""
@@ -133,6 +188,16 @@ class TransformersEngine:
             _output(request, row.tolist(), tokenizer)
             for request, row in zip(batch, result[:, input_ids.shape[1] :], strict=True)
         ]
+
+
+def _cells(requests: Iterable[Request]) -> list[tuple[str | None, list[Request]]]:
+    """Adapter and requests of each cell; one adapter after the other, in order of first appearance."""
+    cells: dict[tuple[str | None, str], list[Request]] = {}
+    for request in requests:
+        cells.setdefault((request.adapter, request.cell), []).append(request)
+    rank = {adapter: index for index, adapter in enumerate(dict.fromkeys(adapter for adapter, _ in cells))}
+    # Sorting is stable within an adapter.
+    return [(adapter, group) for (adapter, _), group in sorted(cells.items(), key=lambda pair: rank[pair[0][0]])]
 
 
 def _greedy(sampling: Sampling, tokenizer: PreTrainedTokenizerBase) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -112,6 +113,20 @@ def test_a_part_of_the_rows_is_the_statistics_of_that_part(
     assert whole.sentences[picked] == pytest.approx(part.sentences)
 
 
+def test_many_sentences_are_counted_as_each_alone() -> None:
+    # More than are counted at once, not as many references everywhere, and the first and the last without a word.
+    items = [
+        ("", "", [""]),
+        *((f"a b w{n} d", f"a w{n} d d", [f"a b w{n % 7} d", "b a"][: 1 + n % 2]) for n in range(2500)),
+        ("", "", [""]),
+    ]
+    found = statistics(*map(list, zip(*items, strict=True)), "none")
+    for at in (0, 1, 2, 1022, 1023, 1024, 1025, 2047, 2048, 2049, 2500, 2501):
+        table, score = plain(*items[at])
+        assert found.counts[at].tolist() == table
+        assert found.sentences[at] == pytest.approx(score, abs=1e-9)
+
+
 def test_a_copy_of_the_only_reference_is_perfect_and_of_the_source_is_not() -> None:
     # Every order has something to keep, add and delete: 0/0 counts as 0 in a corpus.
     source, simple = "the small grey cat perched upon the mat", "the small grey cat sat on the mat"
@@ -136,6 +151,26 @@ def test_tokens_are_those_of_sacrebleu(name: str, peer: Tokenizer13a, sentences:
     # Its Chinese tokenizer does not join lines; ours does as 13a does.
     asked = [sentence.replace("-\n", "").replace("\n", " ") for sentence in sentences]
     assert tokenize(sentences, name) == [peer(sentence).split() for sentence in asked]
+
+
+@pytest.mark.parametrize(("name", "peer"), [("13a", Tokenizer13a()), ("zh", TokenizerZh())])
+def test_every_short_word_is_parted_as_sacrebleu_parts_it(name: str, peer: Tokenizer13a) -> None:
+    words = ["".join(some) for n in range(1, 5) for some in itertools.product('a1é国.,;)"-&', repeat=n)]
+    assert tokenize(words, name) == [peer(word).split() for word in words]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "expected"),
+    [
+        ("--\n\nlast", ["-", "last"]),  # a hyphen that only comes to stand before a line's end stays
+        ("exam-\nple\r\ntwo\u2028three\x1cfour", ["example", "two", "three", "four"]),
+        ("  two   spaces ", ["two", "spaces"]),
+        ("\ud83d \ude00 x\ud83d.", ["\ud83d", "\ude00", "x\ud83d", "."]),  # halves of a pair are told apart
+        ("", []),
+    ],
+)
+def test_white_space_and_broken_characters(sentence: str, expected: list[str]) -> None:
+    assert tokenize([sentence, "", sentence], "13a") == [expected, [], expected]
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,7 @@ All sentences of a call are counted together, as arrays: a corpus, or a grid of 
 from __future__ import annotations
 
 import itertools
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,11 +21,12 @@ from numpy.typing import NDArray
 
 ORDERS = 4
 """n-grams of one to four tokens."""
-_CHUNK = 4096
-"""Sentences that are counted at once: memory stays flat."""
-_LARGEST = 1 << 60
+_CHUNK = 1024
+"""Sentences that are counted at once: memory stays flat, and the numbers near the processor."""
 _APART = "\ue000"
-"""Between two sentences in one string; no tokenizer touches a character for private use."""
+"""Between two words in one string; 13a does not touch a character for private use."""
+_MARKS = frozenset('.,;:!?)"')
+"""At the end of a word, each is a token of its own to 13a."""
 
 TokenizerName = Literal["13a", "zh", "ja-char", "none"]
 Counts = NDArray[np.int64]
@@ -99,80 +99,85 @@ def statistics(
     bare = [at for at, some in enumerate(references) if not some]
     if bare:
         raise ValueError(f"sentence {bare[0]} has no reference")
-    parts = [
-        _counted(sources[at : at + _CHUNK], outputs[at : at + _CHUNK], references[at : at + _CHUNK], tokenizer)
-        for at in range(0, len(sources), _CHUNK)
-    ]
-    return Sari(np.concatenate([one.counts for one in parts]), np.concatenate([one.sentences for one in parts]))
+    counts, scores = np.empty((len(sources), ORDERS, 9), dtype=np.int64), np.empty(len(sources))
+    for at in range(0, len(sources), _CHUNK):
+        some = slice(at, at + _CHUNK)
+        counts[some], scores[some] = _counted(sources[some], outputs[some], references[some], tokenizer)
+    return Sari(counts, scores)
 
 
 def _counted(
     sources: Sequence[str], outputs: Sequence[str], references: Sequence[Sequence[str]], tokenizer: TokenizerName
-) -> Sari:
-    """The statistics of some sentences: every n-gram of a sentence is a number, and numbers are counted by sorting."""
-    number = len(sources)
-    several = np.array([len(some) for some in references])
-    texts = [*sources, *outputs, *(reference for some in references for reference in some)]
-    ids, text = _numbered([one.lower() for one in texts], tokenizer)
-    sentence = np.concatenate([np.arange(number), np.arange(number), np.repeat(np.arange(number), several)])[text]
-    part = np.repeat([0, 1, 2], [number, number, int(several.sum())])[text]
-    words = int(ids.max(initial=0)) + 1
+) -> tuple[Counts, Floats]:
+    """Counts and scores of some sentences: every n-gram of a sentence gets a number, and numbers are counted."""
+    number, several = len(sources), np.array([len(some) for some in references])
+    texts = [*sources, *outputs, *itertools.chain.from_iterable(references)]
+    tokens, lengths = _numbered([text.lower() for text in texts], tokenizer)
+    bounds = [int(lengths[:number].sum()), int(lengths[: 2 * number].sum())]
+    last = np.zeros(len(tokens) + 1, dtype=bool)
+    last[np.cumsum(lengths)[lengths > 0] - 1] = True
+    words = int(tokens.max(initial=0)) + 1
     counts = np.zeros((number, ORDERS, 9), dtype=np.int64)
     scores = np.zeros((3, number))
-    grams, span = np.zeros(len(ids), dtype=np.int64), 1
+    # A gram is a sentence's gram of one token less, and the token after it in the same text.
+    owner = np.arange(number)
+    grams, ends = np.repeat(np.concatenate([owner, owner, np.repeat(owner, several)]), lengths), np.arange(len(tokens))
     for order in range(ORDERS):
-        if span * words * number > _LARGEST:
-            found, at = np.unique(grams, return_inverse=True)
-            grams, span = at.astype(np.int64), max(1, len(found))
-        # A gram is the one before it and one token more, where both lie in the same text.
-        inside = max(0, len(ids) - order)
-        grams, span = grams[:inside] * words + ids[order:], span * words
-        within = text[:inside] == text[order:]
-        keys = (((sentence[:inside] * span + grams) << 2) | part[:inside])[within]
-        counts[:, order], own = _operations(*_tables(np.sort(keys), span), several)
+        if order:
+            going = ~last[ends]
+            grams, ends = grams[going], ends[going] + 1
+        found, grams = _distinct(np.multiply(grams, words, dtype=np.int64) + tokens[ends])
+        owner = owner[found // words]
+        said, made, wanted = np.split(grams, np.searchsorted(ends, bounds))
+        counts[:, order], own = _operations(said, made, wanted, owner, several)
         scores += own
-    return Sari(counts, 100 * scores.sum(axis=0) / (3 * ORDERS))
+    return counts, 100 * scores.sum(axis=0) / (3 * ORDERS)
 
 
-def _tables(keys: Counts, span: int) -> tuple[Counts, Counts]:
-    """Sorted keys -> how often each gram of a sentence stands in source, output and references [grams, 3], and where."""
-    grams = keys >> 2
-    first = np.ones(len(keys), dtype=bool)
-    first[1:] = grams[1:] != grams[:-1]
-    at = np.cumsum(first) - 1
-    kinds = int(first.sum())
-    table = np.bincount(at * 3 + (keys & 3), minlength=3 * kinds).reshape(kinds, 3)
-    return table, grams[first] // span
+def _distinct(values: Counts) -> tuple[Counts, Counts]:
+    """The distinct values, in the order of their first places, and which of them stands at each place."""
+    import pyarrow
+
+    encoded = pyarrow.array(values).dictionary_encode()
+    return encoded.dictionary.to_numpy(), encoded.indices.to_numpy()
 
 
-def _operations(table: Counts, sentence: Counts, several: Counts) -> tuple[Counts, Floats]:
-    """Of one order: counts [sentences, 9], and the sentences' scores of adding, keeping and deleting [3, sentences]."""
-    source, output, wanted = table.T
-    times = several[sentence]
+def _operations(said: Counts, made: Counts, wanted: Counts, owner: Counts, several: Counts) -> tuple[Counts, Floats]:
+    """Of one order: counts [sentences, 9], and the sentences' scores of adding, keeping and deleting [3, sentences].
+
+    Given are the numbers of all grams of sources, outputs and references, and each number's sentence, ``owner``.
+    Numbers rise with first places: those of sources come first, then what outputs add, then what only references have.
+    """
+    olds = int(said.max(initial=-1)) + 1
+    known = max(olds, int(made.max(initial=-1)) + 1)
+    often = np.bincount(wanted, minlength=known)[:known]
+
+    def summed(values: NDArray[Any] | None, at: Counts) -> Floats:
+        return np.asarray(np.bincount(at, values, len(several)), dtype=np.float64)
+
+    added = owner[olds:known]
+    good_added, only_wanted = summed(None, added[often[olds:] > 0]), summed(None, owner[known:])
     # A source or output is weighed as often as there are references, whose counts are summed.
-    kept, deleted = np.minimum(source, output) * times, np.maximum(source - output, 0) * times
-    added, new = (output > 0) & (source == 0), (wanted > 0) & (source == 0)
-    good_kept, to_keep = np.minimum(kept, wanted), np.minimum(source * times, wanted)
-    good_deleted, to_delete = np.maximum(deleted - wanted, 0), np.maximum(source * times - wanted, 0)
-
-    def summed(values: NDArray[Any]) -> Floats:
-        return np.asarray(np.bincount(sentence, weights=values, minlength=len(several)), dtype=np.float64)
-
-    columns = (
-        *(added & new, added, new),
-        *(good_kept, kept, to_keep),
-        *(np.minimum(deleted, to_delete), deleted, to_delete),
+    at, often = owner[:olds], often[:olds]
+    source, output = np.bincount(said, minlength=olds), np.bincount(made, minlength=olds)[:olds]
+    kept, source = np.minimum(source, output) * several[at], source * several[at]
+    deleted, to_keep = source - kept, np.minimum(source, often)
+    good_kept, good_deleted, to_delete = np.minimum(kept, often), np.maximum(deleted - often, 0), source - to_keep
+    columns = (good_kept, kept, to_keep, np.minimum(deleted, to_delete), deleted, to_delete)
+    sums = np.stack(
+        [good_added, summed(None, added), good_added + only_wanted, *(summed(column, at) for column in columns)]
     )
-    sums = np.stack([summed(column) for column in columns], axis=1)
-    adding = _f1(_ratio(sums[:, 0], sums[:, 1]), _ratio(sums[:, 0], sums[:, 2]))
-    kept_right = _ratio(summed(_share(good_kept, kept)), summed(kept > 0))
-    keeping = _f1(kept_right, _ratio(sums[:, 3], sums[:, 5]))
-    deleting = _ratio(summed(_share(good_deleted, deleted)), summed(deleted > 0))
-    return sums.astype(np.int64), np.stack([adding, keeping, deleting])
+    kept_right = _ratio(summed(_share(good_kept, kept), at), summed(kept > 0, at))
+    scores = (
+        _f1(_ratio(sums[0], sums[1]), _ratio(sums[0], sums[2])),
+        _f1(kept_right, _ratio(sums[3], sums[5])),
+        _ratio(summed(_share(good_deleted, deleted), at), summed(deleted > 0, at)),
+    )
+    return sums.T.astype(np.int64), np.stack(scores)
 
 
 def _share(part: Counts, whole: Counts) -> Floats:
-    return np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0).astype(np.float64)
+    return np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0)
 
 
 def _ratio(part: Floats, whole: Floats) -> Floats:
@@ -187,13 +192,19 @@ def _f1(precision: Floats, recall: Floats) -> Floats:
 
 def corpus_score(counts: NDArray[np.generic]) -> float:
     """Corpus SARI, in [0, 100], of summed counts [4 orders, 9]; weights of a resample may make them fractions."""
-    table = np.asarray(counts, dtype=np.float64).reshape(ORDERS, 3, 3)
-    right, made, wanted = table[:, :, 0], table[:, :, 1], table[:, :, 2]
+    return float(corpus_scores(counts))
+
+
+def corpus_scores(counts: NDArray[np.generic]) -> Floats:
+    """Corpus SARI of each of many sums, shape (..., 4 * 9) or (..., 4, 9) -> (...)."""
+    whole = counts.shape[: -1 if counts.shape[-1] == ORDERS * 9 else -2]
+    table = np.asarray(counts, dtype=np.float64).reshape(*whole, ORDERS, 3, 3)
+    right, made, wanted = table[..., 0], table[..., 1], table[..., 2]
     precision = np.divide(right, made, out=np.zeros_like(right), where=made > 0)
     recall = np.divide(right, wanted, out=np.zeros_like(right), where=wanted > 0)
     total = precision + recall
     f1 = np.divide(2 * precision * recall, total, out=np.zeros_like(right), where=total > 0)
-    return float(100 * f1.mean(axis=0).mean())
+    return np.asarray(100 * f1.mean(axis=-2).mean(axis=-1))
 
 
 def tokenize(sentences: Sequence[str], tokenizer: TokenizerName) -> list[list[str]]:
@@ -202,7 +213,7 @@ def tokenize(sentences: Sequence[str], tokenizer: TokenizerName) -> list[list[st
     ``13a`` is for languages with spaces (and what the authors use for all); ``zh`` parts Chinese characters; ``ja-char``
     every character, where words are not spaced and no segmenter is at hand; ``none`` takes words between spaces.
     """
-    words, at, lengths = _words(sentences)
+    words, at, lengths = _words(sentences, b"\n" if tokenizer == "zh" else b" ")
     tokens = _tokens(words, tokenizer)
     bounds = np.concatenate([[0], np.cumsum(lengths)])
     return [
@@ -212,55 +223,57 @@ def tokenize(sentences: Sequence[str], tokenizer: TokenizerName) -> list[list[st
 
 
 def _numbered(sentences: Sequence[str], tokenizer: TokenizerName) -> tuple[Counts, Counts]:
-    """All tokens as numbers, and the sentence of each."""
-    words, at, lengths = _words(sentences)
+    """All tokens as numbers, and how many of them each sentence has."""
+    import pyarrow
+
+    words, at, lengths = _words(sentences, b"\n" if tokenizer == "zh" else b" ")
     tokens = _tokens(words, tokenizer)
     known: dict[str, int] = {}
     flat = np.array([known.setdefault(token, len(known)) for some in tokens for token in some], dtype=np.int64)
-    sizes = np.array([len(some) for some in tokens], dtype=np.int64)
-    starts = np.cumsum(sizes) - sizes
+    starts = np.cumsum([0, *map(len, tokens)], dtype=np.int32)
     # Word after word, the numbers of its tokens.
-    several = sizes[at]
-    ends = np.cumsum(several)
-    places = np.arange(int(several.sum())) - np.repeat(ends - several, several) + np.repeat(starts[at], several)
-    sentence = np.repeat(np.repeat(np.arange(len(sentences)), lengths), several)
-    return flat[places], sentence
+    taken = pyarrow.ListArray.from_arrays(starts, flat).take(at)
+    ends = taken.offsets.to_numpy()[np.cumsum(lengths)]
+    return taken.flatten().to_numpy(), np.diff(ends, prepend=0)
 
 
-def _words(sentences: Sequence[str]) -> tuple[list[str], Counts, Counts]:
-    """The distinct words between spaces, which of them stand one after the other, and how many in each sentence."""
-    if not sentences:
-        return [], np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    clean = [sentence.replace(_APART, " ") for sentence in sentences]
-    joined = f" {_APART} ".join(clean).replace("-\n", "")  # as 13a joins a word that was broken over lines
-    words = joined.split()
-    number: defaultdict[str, int] = defaultdict(itertools.count().__next__)
-    ids = np.fromiter(map(number.__getitem__, words), dtype=np.int64, count=len(words))
-    apart = ids == number.get(_APART, -1)
-    borders = np.concatenate([[-1], np.flatnonzero(apart), [len(ids)]])
-    return list(number), ids[~apart], np.diff(borders) - 1
+def _words(sentences: Sequence[str], apart: bytes) -> tuple[list[str], Counts, Counts]:
+    """The distinct words between spaces, which of them stand one after the other, and how many in each sentence.
+
+    Only ``apart`` parts words here: one may be empty, or hold other white space, but no end of a line.
+    """
+    import pyarrow
+    from pyarrow import compute
+
+    # 13a joins a word that was broken over lines.
+    lines = (one.replace("-\n", "").replace("\n", " ").replace(_APART, " ") for one in sentences)
+    # Bytes, for half a surrogate pair is no text to Arrow.
+    texts = [line.encode("utf-8", "surrogatepass") for line in lines]
+    words = compute.split_pattern(pyarrow.array(texts, pyarrow.binary()), pattern=apart)
+    encoded = words.flatten().dictionary_encode()
+    distinct = [word.decode("utf-8", "surrogatepass") for word in encoded.dictionary.to_pylist()]
+    return distinct, encoded.indices.to_numpy(), np.diff(words.offsets.to_numpy())
 
 
 def _tokens(words: Sequence[str], tokenizer: TokenizerName) -> list[list[str]]:
-    """Tokens of each word. sacrebleu's tokenizers look no further than to the next space."""
+    """Tokens of each word; of each sentence for ``zh``, to which a line's first and last characters are special."""
     if tokenizer == "none":
-        return [[word] for word in words]
+        return [word.split() for word in words]
     if tokenizer == "ja-char":
-        return [list(word) for word in words]
-    # A word of letters and digits is itself to 13a; all others are read in one string, which costs least.
-    plain = [word.isalnum() and (tokenizer == "13a" or word.isascii()) for word in words]
-    odd = [word for word, is_plain in zip(words, plain, strict=True) if not is_plain and word != _APART]
-    read = map(str.split, _reader(tokenizer)(_APART.join(odd)).split(_APART))
-    return [[word] if is_plain or word == _APART else next(read) for word, is_plain in zip(words, plain, strict=True)]
+        return [list("".join(word.split())) for word in words]
+    if tokenizer == "zh":
+        from sacrebleu.tokenizers.tokenizer_zh import TokenizerZh
 
+        return [line.split() for line in map(TokenizerZh(), words)]
+    from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
-def _reader(tokenizer: Literal["13a", "zh"]) -> Callable[[str], str]:
-    if tokenizer == "13a":
-        from sacrebleu.tokenizers import tokenizer_13a
-
-        reader: Callable[[str], str] = tokenizer_13a.Tokenizer13a()
-    else:
-        from sacrebleu.tokenizers import tokenizer_zh
-
-        reader = tokenizer_zh.TokenizerZh()
-    return reader
+    # 13a looks no further than to the next space. It leaves letters and digits together, and parts a mark at their end
+    # from them; all other words are read in one string, which costs least.
+    bodies = [word[:-1] if word[-1:] in _MARKS else word for word in words]
+    plain = [body.isalnum() for body in bodies]
+    odd = [word for word, is_plain in zip(words, plain, strict=True) if not is_plain]
+    read = map(str.split, Tokenizer13a()(_APART.join(odd)).split(_APART))
+    return [
+        next(read) if not is_plain else [word] if len(body) == len(word) else [body, word[-1]]
+        for word, body, is_plain in zip(words, bodies, plain, strict=True)
+    ]

@@ -14,9 +14,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from babeltune.errors import ItemsError, Problem, RowsError
 from babeltune.hub import HubSet
 from babeltune.measure.metrics import sari
@@ -48,12 +45,6 @@ CORPUS, CORPUS_WEIGHTED = "sari-corpus", "sari-corpus-weighted"
 _BLANK_LINE, _SPACE = "\n\n", " "
 
 
-def _corpus_scores(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Corpus SARI of summed counts, shape (..., 36) -> (...)."""
-    flat = counts.reshape(-1, sari.ORDERS, 9)
-    return np.array([sari.corpus_score(one) for one in flat]).reshape(counts.shape[:-1])
-
-
 class Simplification:
     """A ``Task``. Items come from a folder of MultiSim, or of files shaped as TurkCorpus and ASSET are."""
 
@@ -61,8 +52,8 @@ class Simplification:
     metrics: tuple[Metric, ...] = (
         Metric(WEIGHTED, 100, factors=(SARI, AGREEMENT)),
         Metric(SARI, 100),
-        Metric(CORPUS_WEIGHTED, 100, factors=(AGREEMENT,), corpus=_corpus_scores),
-        Metric(CORPUS, 100, corpus=_corpus_scores),
+        Metric(CORPUS_WEIGHTED, 100, factors=(AGREEMENT,), corpus=sari.corpus_scores),
+        Metric(CORPUS, 100, corpus=sari.corpus_scores),
         Metric(AGREEMENT),
     )
     promptings: tuple[Prompting, ...] = ("xx:xx", "en:xx")

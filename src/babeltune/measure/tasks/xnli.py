@@ -18,6 +18,9 @@ from babeltune.rows import Row
 
 HUB = HubSet("facebook/xnli", "b8dd5d7af51114dbda02c0e3f6133f332186418e")
 """The set on the hub, pinned; the paper uses its test split (5,010 pairs a language)."""
+DELIMITER = " "
+"""What lm-evaluation-harness 0.4 puts before each text (its ``target_delimiter``): with its words its numbers compare. The
+version that the paper used (3ccea2b2) puts nothing."""
 ACCURACY, PER_TOKEN = "accuracy", "accuracy-per-token"
 """Share of items whose likeliest text is the right one, in [0, 1]: by the sum over its tokens, or by their mean."""
 
@@ -76,8 +79,10 @@ class Xnli:
         return items.sampled(items.parsed(read, make, subject), self.sample, self.seed)
 
     def request(self, item: Item) -> Request:
-        """The three texts, to be scored from an empty context."""
-        return Request(item.id, "", "", Sampling(), 0, candidates=item.candidates)
+        """The three texts, to be scored from an empty context; the harness's words with a space before them."""
+        before = DELIMITER if self.words == "harness" else ""
+        candidates = tuple(f"{before}{text}" for text in item.candidates)
+        return Request(item.id, "", "", Sampling(), 0, candidates=candidates)
 
     def score(self, items: Sequence[Item], outputs: Sequence[Output]) -> list[Score]:
         """Whether the likeliest text is the right one."""
