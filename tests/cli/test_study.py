@@ -127,8 +127,8 @@ def test_five_mistakes_are_printed_with_field_line_and_remedy_before_anything_lo
     lines = ended.stderr.splitlines()
     assert lines[:6] == lines[6:12] == lines[12:18] == lines[18:24] == lines[24:30]
     assert [line for line in lines[30:] if not line.startswith("  - ")] == [
-        f"{LLAMA}: 2 problems",
-        f"{LLAMA}: 3 problems",
+        f"{LLAMA}: 5 problems",
+        f"{LLAMA}: 6 problems",
     ]
     assert lines[0] == f"{bad}: 5 problems"
     for line, (start, remedy) in zip(
@@ -296,6 +296,9 @@ NEEDS = (
     "model meta-llama/Llama-2-7b-hf at 01c7f73d771d",
     "identifier laurievb/OpenLID/model.bin at c863ba498d48 (1.2 GB)",
     "chats timdettmers/openassistant-guanaco at 831dabac2283, train only",
+    "items google/xquad at 51adfef1c128",
+    "items INK-USC/xcsr at its newest revision (pin one with `revision:`)",
+    "items facebook/xnli at b8dd5d7af511",
 )
 
 
@@ -314,8 +317,9 @@ def test_the_plan_of_the_papers_study_lists_what_it_would_fetch(babeltune: Call,
         *(f"  {need}" for need in NEEDS),
         "Whether the chats suffice for the mixes is checked as soon as they are here.",
     ]
-    # By hand: 1 + 7 + 1 + 7 of data, 7 tunings, 8 x 19 languages x 3 seeds = 456 cells, twice, summary and report: 937.
-    assert "937 steps" in said.words
+    # By hand: dialogue 19, XQuAD 2 x 7 - 1, X-CSQA 8 languages, each with 3 seeds, and XNLI 9: 129 cells a model and mix.
+    # 1 + 7 + 1 + 7 of data, 7 tunings, 8 x 129 = 1,032 cells, twice, summary and report: 2,089.
+    assert "2089 steps" in said.words
     # Paper, section 3.3: 2,000 updates.
     for mix in ("mono", *(f"multi-{n}" for n in range(2, 7))):
         assert f"  Llama-2-7b-hf-{mix}-t0: 2000 updates to come\n" in said.out
@@ -329,13 +333,13 @@ def test_the_status_of_the_papers_study_shows_its_grid(babeltune: Call, tmp_path
     assert (said.code, said.err) == (0, "")
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in said.out.splitlines() if "│" in line]
     assert rows == [
-        ["Llama-2-7b-hf", "base", "-", "0/57", "0/57"],
+        ["Llama-2-7b-hf", "base", "-", "0/129", "0/129"],
         *(
-            ["Llama-2-7b-hf", mix, "0/1", "0/57", "0/57"]
+            ["Llama-2-7b-hf", mix, "0/1", "0/129", "0/129"]
             for mix in ("mono", "multi-2", "multi-3", "multi-4", "multi-5", "multi-6", "guanaco")
         ),
     ]
-    assert f"937 steps to come: babeltune run {LLAMA}" in said.out
+    assert f"2089 steps to come: babeltune run {LLAMA}" in said.out
 
 
 @pytest.mark.parametrize(("verb", "needed"), [("mix", NEEDS[1:]), ("run", NEEDS)])

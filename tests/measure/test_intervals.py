@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from babeltune.measure import intervals
-from babeltune.measure.intervals import Interval, average, bounds, difference, mean
+from babeltune.measure.intervals import Interval, average, bounds, combined, difference, mean
 
 Floats = npt.NDArray[np.float64]
 SAMPLES = st.dictionaries(
@@ -255,3 +255,131 @@ def test_bounds_enclose_the_mean_and_meet_where_nothing_is_unscored(
 
 def test_the_bootstrap_is_as_large_and_as_wide_as_the_signature_says() -> None:
     assert (intervals.LEVEL, intervals.RESAMPLES) == (0.95, 10_000)
+
+
+# Statistics of sums: products of means, scores of a corpus
+
+
+def pairs(values: dict[str, list[float]]) -> Floats:
+    """Sum and number of the values of each item."""
+    return np.array([[sum(row), len(row)] for _, row in sorted(values.items())])
+
+
+def ratio(sums: Floats) -> Floats:
+    return np.asarray(sums[..., 0] / sums[..., 1])
+
+
+@given(SAMPLES)
+def test_a_plain_mean_is_the_same_as_a_statistic_of_sums(values: dict[str, list[float]]) -> None:
+    found, plain = combined(pairs(values), ratio, resamples=400), quick_mean(values)
+    assert (found.value, found.low, found.high) == pytest.approx((plain.value, plain.low, plain.high), abs=1e-12)
+    assert found.n == plain.n
+
+
+def test_a_plain_mean_is_the_same_as_a_statistic_of_sums_with_all_resamples_and_any_seed() -> None:
+    values = {f"p{at:03}": list(row) for at, row in enumerate(np.random.default_rng(11).random((70, 3)))}
+    for seed in (intervals.SEED, 1):
+        found, plain = combined(pairs(values), ratio, seed=seed), mean(values, seed=seed)
+        assert (found.value, found.low, found.high) == pytest.approx((plain.value, plain.low, plain.high), abs=1e-12)
+
+
+def weighted_ratio(columns: Floats) -> Floats:
+    """A corpus score, as hits of trials, times a mean."""
+    return np.asarray(columns[..., 0] / columns[..., 1] * columns[..., 2] / columns[..., 3])
+
+
+def corpus(n: int) -> Floats:
+    rng = np.random.default_rng(n)
+    trials = rng.integers(3, 30, n)
+    return np.column_stack([rng.binomial(trials, 0.4), trials, rng.random(n) < 0.7, np.ones(n)]).astype(float)
+
+
+def test_a_corpus_is_bootstrapped_as_numpy_does_by_hand() -> None:
+    sums = corpus(60)
+    rng = np.random.default_rng(12)
+    draws = [weighted_ratio(sums[rng.integers(0, 60, 60)].sum(axis=0)) for _ in range(20_000)]
+    low, high = np.percentile(draws, [2.5, 97.5])
+    found = combined(sums, weighted_ratio)
+    hits, trials, right, all_ = sums.sum(axis=0)
+    assert found.value == pytest.approx(hits / trials * right / all_)
+    assert found.n == 60
+    assert_same(found, (float(low), float(high)))
+
+
+def test_a_corpus_is_bootstrapped_by_the_seed_and_as_often_as_is_said() -> None:
+    sums = corpus(25)
+    times = np.random.default_rng(7).multinomial(25, [1 / 25] * 25, size=500)
+    draws = [weighted_ratio(np.repeat(sums, row, axis=0).sum(axis=0)) for row in times]
+    found = combined(sums, weighted_ratio, seed=7, resamples=500)
+    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(draws, [2.5, 97.5])), abs=1e-12)
+    assert combined(sums, weighted_ratio, seed=8, resamples=500) != found
+
+
+def test_a_statistic_that_is_no_sum_of_items_is_bootstrapped_as_scipy_does() -> None:
+    sums = corpus(50)
+
+    def statistic(rows: Floats, axis: int) -> Floats:
+        return weighted_ratio(sums[rows.astype(int)].sum(axis=-2))
+
+    assert_same(combined(sums, weighted_ratio), scipy_bootstrap(np.arange(50.0), statistic=statistic))
+
+
+@pytest.mark.parametrize("top", [1.0, 100.0])
+@pytest.mark.parametrize("n", [1, 2, 24, 100])
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_without_variation_the_interval_of_a_statistic_is_wilsons(share: float, n: int, top: float) -> None:
+    sums = np.tile([share * 8, 8.0], (n, 1))
+    found = combined(sums, lambda columns: top * ratio(columns), top=top)
+    assert found.value == top * share
+    if (n * share) % 1 == 0:
+        assert (found.low, found.high) == pytest.approx(tuple(top * end for end in wilson(share, n)), abs=1e-10)
+    assert 0 <= found.low <= found.value <= found.high <= top
+    assert found.high - found.low > 0
+
+
+def test_the_top_scales_the_interval() -> None:
+    sums = corpus(30)
+    one, hundred = (
+        combined(sums, weighted_ratio),
+        combined(sums, lambda columns: 100 * weighted_ratio(columns), top=100),
+    )
+    assert (hundred.value, hundred.low, hundred.high) == pytest.approx((100 * one.value, 100 * one.low, 100 * one.high))
+    # Rounding is no variation at either scale.
+    flat = np.tile([0.1 * 3, 3.0], (37, 1))
+    sizes = [combined(flat, lambda columns, top=top: top * ratio(columns), top=top) for top in (1.0, 100.0)]
+    assert [one.high - one.low > 0.05 * top for one, top in zip(sizes, (1.0, 100.0), strict=True)] == [True, True]
+
+
+def test_a_resample_that_drew_nothing_it_can_use_is_left_out() -> None:
+    # Two of six items have a value: about nine resamples in a hundred draw neither of them.
+    sums = np.array([[0.2, 1.0], [0.8, 1.0], *[[0.0, 0.0]] * 4])
+    times = np.random.default_rng(intervals.SEED).multinomial(6, [1 / 6] * 6, size=intervals.RESAMPLES)
+    drawn = times @ sums
+    used = drawn[drawn[:, 1] > 0]
+    assert 0.07 < 1 - len(used) / len(drawn) < 0.11
+    found = combined(sums, ratio)
+    assert found.value == 0.5
+    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(used[:, 0] / used[:, 1], [2.5, 97.5])))
+
+
+def test_one_item_with_a_value_is_no_variation_whatever_the_others_lack() -> None:
+    found = combined(np.array([[1.0, 1.0], *[[0.0, 0.0]] * 3]), ratio)
+    assert (found.value, found.low, found.high) == pytest.approx((1.0, *wilson(1.0, 4)), abs=1e-12)
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_cannot_be_used_is_left_out_without_a_warning() -> None:
+    combined(np.array([[0.2, 1.0], [0.8, 1.0], [0.0, 0.0]]), ratio)
+
+
+def test_seeds_of_an_item_move_together_in_a_statistic_of_sums() -> None:
+    one = corpus(40)
+    single, clustered = combined(one, weighted_ratio), combined(one * 4, weighted_ratio)
+    assert (clustered.low, clustered.high) == pytest.approx((single.low, single.high))
+    naive = combined(np.repeat(one, 4, axis=0), weighted_ratio)
+    assert (naive.high - naive.low) / (clustered.high - clustered.low) == pytest.approx(0.5, abs=0.06)
+
+
+def test_no_items_no_statistic() -> None:
+    with pytest.raises(ValueError, match="no items"):
+        combined(np.zeros((0, 2)), ratio)

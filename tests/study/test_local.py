@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from babeltune.errors import LockedError
+from babeltune.errors import LockedError, StoreError
 from babeltune.study import local
 from babeltune.study.artefacts import JOURNAL
 from babeltune.study.check import Opened, open_study
@@ -164,3 +164,89 @@ def test_the_kinds_of_data_need_no_other_kind(opened: Opened) -> None:
     for step in opened.plan.steps:
         if step.kind in local.DATA:
             assert {opened.plan.by_key[key].kind for key in step.needs} <= set(local.DATA)
+
+
+# Scoring again
+
+
+@pytest.fixture
+def again(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Step, ...]]:
+    """What the executor hands to ``run_steps`` to be run again, each step replaced at once."""
+    seen: list[tuple[Step, ...]] = []
+
+    def run_steps(steps: Sequence[Step], session: Session, *, again: bool = False) -> None:
+        assert again
+        seen.append(tuple(steps))
+        for step in steps:
+            record(session.opened.store, step)
+            session.opened.store.publish(step, again=again)
+
+    monkeypatch.setattr(local, "run_steps", run_steps)
+    return seen
+
+
+def rescore(opened: Opened) -> int:
+    return local.rescore(opened, lambda event: None).steps
+
+
+def test_rescoring_runs_all_scores_again_then_the_summary_then_the_report(
+    opened: Opened, again: list[tuple[Step, ...]]
+) -> None:
+    for step in opened.plan.steps:
+        publish(opened.store, step)
+    assert rescore(opened) == len(opened.plan.of("score")) + 2
+    assert [{step.kind for step in group} for group in again] == [{"score"}, {"summary"}, {"report"}]
+    assert again[0] == opened.plan.of("score")
+    assert opened.store.done(opened.plan.steps) == set(opened.plan.by_key)
+
+
+@pytest.mark.parametrize("kind", ["label", "mix", "proof", "card", "tune", "generate"])
+def test_rescoring_refuses_where_anything_before_the_scores_is_missing(
+    opened: Opened, again: list[tuple[Step, ...]], kind: str
+) -> None:
+    for step in opened.plan.steps:
+        if step.kind != kind:
+            publish(opened.store, step)
+    left = sum(step.kind == kind for step in opened.plan.steps)
+    with pytest.raises(StoreError, match=f"^{left} steps are to come"):
+        rescore(opened)
+    assert again == []
+    with opened.store.locked():
+        pass  # the study is let go of
+
+
+def test_rescoring_makes_scores_that_are_missing(opened: Opened, again: list[tuple[Step, ...]]) -> None:
+    for step in opened.plan.steps:
+        if step.kind not in local.SCORING:
+            publish(opened.store, step)
+    rescore(opened)
+    assert opened.store.done(opened.plan.steps) == set(opened.plan.by_key)
+
+
+def test_a_study_held_by_another_is_not_rescored(opened: Opened, again: list[tuple[Step, ...]]) -> None:
+    for step in opened.plan.steps:
+        publish(opened.store, step)
+    with opened.store.locked(), pytest.raises(LockedError, match="held by process"):
+        rescore(opened)
+    assert again == []
+
+
+def test_rescoring_that_was_killed_while_an_old_score_is_removed_leaves_no_half_of_it(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in opened.plan.steps:
+        publish(opened.store, step)
+    score = opened.plan.of("score")[0]
+    record(opened.store, score)
+
+    def killed(folder: Path, ignore_errors: bool = False) -> None:
+        if folder.exists():
+            (folder / "out.txt").unlink()
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("babeltune.study.store.shutil.rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            opened.store.publish(score, again=True)
+    run(opened)
+    assert (opened.store.open(score) / "out.txt").exists()

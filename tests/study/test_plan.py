@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from babeltune.languages import LANGUAGES
-from babeltune.study.plan import Inputs, Kind, Plan, Step, make
-from babeltune.study.spec import Study, makeup_of
-from babeltune.study.tasks import ItemSet
+from babeltune.study.plan import Inputs, Kind, Plan, Step, item_hashes, make
+from babeltune.study.spec import TASK_SPECS, Study, makeup_of
+from babeltune.study.tasks import ItemSet, promptings
 
 CONTENT: dict[str, Any] = {
     "study": "small",
@@ -164,8 +165,14 @@ def test_a_changed_field_redoes_exactly_what_depends_on_it(
             {"models": {"two": "other weights"}},
             either(lambda step: step.model == "two", of("card"), cells("model", "two"), last),  # a card counts tokens
         ),
-        ({"items": {("dialogue", "de", "xx:xx"): ItemSet("other", "others", 10)}}, either(of("proof", "card"), cells("language", "de"), last)),
-        ({"items": {("dialogue", "de", "xx:xx"): ItemSet("asked-de", "scored-de", 11)}}, NOTHING),  # the hash of the items says all
+        (
+            {"items": {("dialogue", "de", "xx:xx"): ItemSet("other", "others", 10)}},
+            either(of("proof", "card"), cells("language", "de"), last),
+        ),
+        (
+            {"items": {("dialogue", "de", "xx:xx"): ItemSet("asked-de", "scored-de", 11)}},
+            NOTHING,
+        ),  # the hash of the items says all
         ({"exposure": {"one": {"en": 89.7}}}, of("report")),
         ({"absent": frozenset({"two"})}, of("card")),
         ({"available": {"de": 1}}, NOTHING),  # the hash of the chats says all
@@ -385,3 +392,191 @@ def test_the_folder_is_the_readable_name_and_the_start_of_the_hash() -> None:
     step = planned().of("tune")[0]
     assert step.room == "finetune"
     assert step.folder == f"one-mono-t0-{step.fingerprint[:8]}"
+
+
+# All five tasks
+
+FIVE: dict[str, Any] = {
+    **CONTENT,
+    "models": ["two"],
+    "tuning_seeds": [0],
+    "tasks": {name: {"languages": ["en", "de"]} for name in TASK_SPECS},
+}
+RANKED: Callable[[Step], bool] = lambda step: step.cell is not None and step.cell.task == "xnli"  # noqa: E731
+CELLS_OF = {"dialogue": 2 * 2, "simplification": 3 * 2, "xquad": 3 * 2, "xcsqa": 2 * 2, "xnli": 2}
+"""Task -> cells of a model under a mix: languages, English under one prompting, times two seeds of what is sampled."""
+
+
+def of_five(*path: str, value: Any) -> dict[str, Any]:
+    content = copy.deepcopy(FIVE)
+    inner = content
+    for part in path[:-1]:
+        inner = inner.setdefault(part, {})
+    inner[path[-1]] = value
+    return content
+
+
+def planned_five(content: dict[str, Any] | None = None, **item_sets: ItemSet) -> Plan:
+    """``item_sets``: in place of the made-up ones, by task, language and prompting (``xquad_de_en``)."""
+    study = Study.model_validate(content or FIVE)
+    sets = {}
+    for task, spec in study.tasks.asked.items():
+        for code in spec.languages:
+            for prompting in promptings(spec, code):
+                given = ItemSet(f"asked-{task}-{code}-{prompting}", f"scored-{task}-{code}", 10)
+                sets[task, code, prompting] = item_sets.get(f"{task}_{code}_{prompting[:2]}", given)
+    makeups = {name: makeup_of(name, one, study.mixing) for name, one in study.mixes.items()}
+    weights = {model.id: f"m-{model.id}" for model in study.models}
+    return make(study, Inputs("c0", "i0", weights, sets, makeups, {"en": 50, "es": 20}, 75))
+
+
+def cells_of(task: str, **fields: str) -> Callable[[Step], bool]:
+    return lambda step: (
+        step.cell is not None
+        and step.cell.task == task
+        and all(getattr(step.cell, name) == value for name, value in fields.items())
+    )
+
+
+def test_the_cells_of_five_tasks_are_counted_by_hand_and_come_in_the_order_of_the_paper() -> None:
+    plan = planned_five()
+    for name, count in CELLS_OF.items():
+        assert len([step for step in plan.of("generate") if cells_of(name)(step)]) == 3 * count
+    assert sum(step.work for step in plan.of("generate")) == 3 * sum(CELLS_OF.values()) * 10
+    names = [step.cell.task for step in plan.of("generate") if step.cell]
+    assert [name for name, _ in itertools.groupby(names)] == list(TASK_SPECS) * 3
+    turned = planned_five({**FIVE, "tasks": dict(reversed(FIVE["tasks"].items()))})
+    assert [step.key for step in turned.steps] == [step.key for step in plan.steps]
+    assert moved(plan, turned) == set()
+
+
+def test_no_cell_asks_english_in_english_twice() -> None:
+    plan = planned_five()
+    asked = {(one.cell.task, one.cell.language, one.cell.prompting) for one in plan.of("generate") if one.cell}
+    assert {row for row in asked if row[2] == "en:xx"} == {
+        ("simplification", "de", "en:xx"),
+        ("xquad", "de", "en:xx"),
+    }
+    english = planned_five(of_five("tasks", "xquad", "promptings", value=["en:xx"]))
+    kept = {one.cell.prompting for one in english.of("generate") if one.cell and cells_of("xquad", language="en")(one)}
+    assert kept == {"xx:xx"}
+
+
+def test_every_cell_of_five_tasks_has_a_name_a_folder_and_a_hash_of_its_own() -> None:
+    plan = planned_five({**FIVE, "models": ["x", "org/z"], "tuning_seeds": [0, 3]})
+    for found in (
+        [step.key for step in plan.steps],
+        [step.fingerprint for step in plan.steps],
+        [(step.room, step.folder) for step in plan.steps],
+    ):
+        assert len(set(found)) == len(found)
+
+
+def test_what_is_ranked_has_one_cell_and_nothing_of_sampling_in_it() -> None:
+    plan = planned_five()
+    for step in plan.of("generate"):
+        drawn = {"sampling", "format", "seed"} <= step.recipe.keys()
+        assert drawn == (not RANKED(step))
+        if RANKED(step):
+            assert step.recipe.keys() == {"model", "dtype", "items"}
+    # Another seed more, another sampling: none of its cells is another one.
+    for content in (of_five("seeds", value=[5, 6, 7]), of_five("seeds", value=[5])):
+        after = planned_five(content)
+        assert keys(after, RANKED) == keys(plan, RANKED)
+        assert all(after.by_key[key].fingerprint == plan.by_key[key].fingerprint for key in keys(plan, RANKED))
+
+
+def test_what_is_ranked_is_not_redone_for_another_first_seed() -> None:
+    before, after = planned_five(), planned_five(of_five("seeds", value=[7]))
+    folders = [{step.folder for step in plan.steps if RANKED(step)} for plan in (before, after)]
+    assert folders[0] == folders[1]
+
+
+SAMPLED = either(*(cells_of(name) for name in TASK_SPECS if name != "xnli"), last)
+WARM = either(cells_of("dialogue"), cells_of("simplification"), last)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        # The study's sampling: what is sampled; a temperature only where the task has none of its own.
+        (("sampling", "max_tokens"), 3, SAMPLED),
+        (("sampling", "top_p"), 0.5, SAMPLED),
+        (("sampling", "temperature"), 0.1, WARM),
+        # A task's own: that task.
+        *(
+            (("tasks", name, "sampling"), {"temperature": 0.4}, either(cells_of(name), last))
+            for name in TASK_SPECS
+            if name != "xnli"
+        ),
+        (("tasks", "dialogue", "sampling"), {"max_tokens": 3}, either(cells_of("dialogue"), last)),
+        # What only makes the items: nothing of itself, as the hashes of the items say all.
+        (("tasks", "xnli", "words"), "corrected", NOTHING),
+        (("tasks", "xquad", "items"), "moved", NOTHING),
+        (("tasks", "xcsqa", "protocol"), "as-run", NOTHING),
+        (("tasks", "simplification", "sample"), 7, NOTHING),
+        (("tasks", "xcsqa", "sample_seed"), 7, NOTHING),
+        # The same said in other words.
+        (("tasks", "dialogue", "sampling"), {"temperature": 0.8, "top_p": 0.9}, NOTHING),
+        (("tasks", "xquad", "sampling"), {"temperature": 0.001}, NOTHING),
+        (("tasks", "xquad", "promptings"), ["en:xx", "xx:xx"], last),  # the order of the table
+        (("tasks", "xquad", "promptings"), ["xx:xx", "en:xx"], NOTHING),
+    ],
+    ids=lambda value: ".".join(value) if isinstance(value, tuple) else None if callable(value) else str(value)[:20],
+)
+def test_a_changed_field_of_a_task_redoes_that_task_and_no_tuning(
+    path: tuple[str, ...], value: Any, expected: Callable[[Step], bool]
+) -> None:
+    before = planned_five()
+    found = moved(before, planned_five(of_five(*path, value=value)))
+    assert found == keys(before, expected)
+    assert not {key for key in found if key.startswith("tune:")}
+
+
+@pytest.mark.parametrize(
+    ("name", "set_", "expected"),
+    [
+        # Another prompt: what is asked, and what comes of it.
+        ("xquad_de_xx", ItemSet("other", "scored-xquad-de", 10), cells_of("xquad", language="de", prompting="xx:xx")),
+        ("xquad_de_en", ItemSet("other", "scored-xquad-de", 10), cells_of("xquad", language="de", prompting="en:xx")),
+        ("xnli_en_xx", ItemSet("other", "scored-xnli-en", 10), cells_of("xnli", language="en")),
+        # Another reference: what is scored, and the mixes' proof, but no answer.
+        (
+            "xcsqa_de_xx",
+            ItemSet("asked-xcsqa-de-xx:xx", "other", 10),
+            either(of("proof", "card"), lambda step: step.kind == "score" and cells_of("xcsqa", language="de")(step)),
+        ),
+        (
+            "simplification_de_en",
+            ItemSet("asked-simplification-de-en:xx", "other", 10),
+            lambda step: step.kind == "score" and cells_of("simplification", language="de", prompting="en:xx")(step),
+        ),
+    ],
+)
+def test_changed_items_redo_what_reads_them_and_no_tuning(
+    name: str, set_: ItemSet, expected: Callable[[Step], bool]
+) -> None:
+    before = planned_five()
+    found = moved(before, planned_five(None, **{name: set_}))
+    assert found == keys(before, either(expected, last))
+
+
+def test_a_prompting_or_a_task_more_redoes_nothing_of_the_others() -> None:
+    one = planned_five(of_five("tasks", "xquad", "promptings", value=["xx:xx"]))
+    both = planned_five()
+    assert both.by_key.keys() - one.by_key.keys() == keys(both, cells_of("xquad", prompting="en:xx"))
+    assert {key for key, step in one.by_key.items() if both.by_key[key].fingerprint != step.fingerprint} == keys(
+        one, last
+    )
+    fewer = planned_five({**FIVE, "tasks": {"dialogue": FIVE["tasks"]["dialogue"]}})
+    redone = {key for key, step in fewer.by_key.items() if both.by_key[key].fingerprint != step.fingerprint}
+    assert redone == keys(fewer, of("proof", "card", "summary", "report"))
+
+
+def test_item_hashes_are_of_the_items_in_their_language_alone() -> None:
+    sets = {
+        ("xquad", "de", "xx:xx"): ItemSet("a", "s", 1),
+        ("xquad", "de", "en:xx"): ItemSet("b", "t", 1),
+        ("xnli", "en", "xx:xx"): ItemSet("c", "u", 1),
+    }
+    assert item_hashes(sets) == {"xquad de": "s", "xnli en": "u"}  # type: ignore[arg-type]

@@ -164,7 +164,7 @@ def test_the_report_keeps_one_place_and_the_newest_replaces_the_old(tmp_path: Pa
     assert store.done((REPORT,)) == frozenset()
 
 
-def test_a_report_killed_after_removing_the_old_one_is_found_again(
+def test_a_report_killed_before_it_takes_the_place_of_the_old_one_is_found_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store(tmp_path)
@@ -174,7 +174,7 @@ def test_a_report_killed_after_removing_the_old_one_is_found_again(
     with pytest.raises(Killed):
         store.publish(OTHER_REPORT)
     monkeypatch.undo()
-    assert not (tmp_path / "report").exists()
+    assert (tmp_path / "report" / "out.txt").read_text() == "one"
     store.begin(OTHER_REPORT)
     assert store.recorded(OTHER_REPORT)
     assert (store.publish(OTHER_REPORT) / "out.txt").read_text() == "two"

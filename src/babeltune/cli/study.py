@@ -147,7 +147,7 @@ def answer(opened: Opened) -> None:
     for verdict in results.verdicts:
         console.print(verdict["sentence"], style="bold", markup=False, highlight=False, soft_wrap=True)
     if not results.verdicts:
-        console.print("No verdict: it takes two mixes and a language that is in none of them.")
+        console.print("No verdict: it takes two mixes, a language that is in none of them, and its agreement.")
     folder = opened.store.path(opened.plan.of("report")[0])
     if (folder / "figure-1.png").exists():
         console.print(f"Figure 1:  {folder / 'figure-1.png'} and .svg", highlight=False, soft_wrap=True, markup=False)

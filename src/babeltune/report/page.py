@@ -52,21 +52,28 @@ def page(results: Results, figures: Mapping[str, str]) -> str:
 
 
 def _boards(results: Results, model: str) -> list[tuple[Board, tuple[list[str], list[list[str]]], list[Any]]]:
-    """The main table of each task and prompting, each with those of its other metrics."""
+    """The main tables of each task and prompting; behind the first of them those of the other metrics."""
     found = []
-    for main in results.main_boards(model):
+    mains = results.main_boards(model)
+    told: set[tuple[str, str]] = set()
+    for main in mains:
+        kind = main.task, main.prompting
         others = [
             (board, tables.grid(results, model, board))
             for board in results.boards(model)
-            if (board.task, board.prompting) == (main.task, main.prompting) and board != main
+            if (board.task, board.prompting) == kind and board not in mains and kind not in told
         ]
+        told.add(kind)
         found.append((main, tables.grid(results, model, main), others))
     return found
 
 
 def _browser(results: Results) -> dict[str, Any]:
     """What the item browser needs: per model, task, language and item the prompt once and each mix's response."""
-    mains = {(model, board.task): board.metric for model in results.models() for board in results.main_boards(model)}
+    # The first board of a task is its main one.
+    mains = {
+        (model, board.task): board.metric for model in results.models() for board in reversed(results.boards(model))
+    }
     entries: dict[tuple[str, str, str, str, str], dict[str, Any]] = {}
     for item in results.items:
         metric = _shown(mains[item["model"], item["task"]], item)

@@ -122,11 +122,12 @@ class Results:
         )
 
     def main_boards(self, model: str) -> list[Board]:
-        """The main metric of each task and prompting."""
+        """The main metric of each task and prompting, and the one that the verdict is about."""
         found: dict[tuple[str, str], Board] = {}
         for board in self.boards(model):
             found.setdefault((board.task, board.prompting), board)
-        return list(found.values())
+        judged = self.judged(model)
+        return [one for board in found.values() for one in dict.fromkeys((board, *_with(judged, board)))]
 
     def judged(self, model: str) -> Board | None:
         """The table that the verdict is about: language agreement, of dialogue if it was asked."""
@@ -152,3 +153,8 @@ class Results:
                 and (board is None or board == Board(row["task"], row["prompting"], row["metric"]))
             )
         )
+
+
+def _with(judged: Board | None, board: Board) -> tuple[Board, ...]:
+    """The table of the verdict, behind the main one of its task and prompting."""
+    return (judged,) if judged and (judged.task, judged.prompting) == (board.task, board.prompting) else ()

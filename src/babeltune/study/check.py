@@ -76,7 +76,7 @@ def open_study(
     chat_count = 0
     sets |= {key: tasks.item_set(asked.task, asked.items) for key, asked in items.items()}
     if source and chats and identifier and not any(need.where in ("chats", "label.identifier") for need in downloads):
-        subjects = [item for (_, _, prompting), asked in items.items() if prompting == "xx:xx" for item in asked.items]
+        subjects = [item for asked in items.values() for item in asked.items]
         hashes = item_hashes(sets)
         found = supply.labelled(
             parsed, runs, source, (chats, identifier, hashes), subjects, problems, skip_bad_rows=skip_bad_rows
@@ -235,10 +235,12 @@ def _items(
             continue
         # Languages are looked at one by one, so that one mistyped code hides nothing about the others.
         languages = raw.get("languages")
-        codes = [code for code in (languages if isinstance(languages, list) else []) if isinstance(code, str)]
+        codes = languages if isinstance(languages, list) else []
+        # A wrong field hides nothing that is wrong with items and prompts.
+        right = {key: value for key, value in raw.items() if fragment(kind, {"languages": ["en"], key: value})}
         told: set[Problem] = set()
         for index, code in enumerate(codes):
-            spec: AnyTaskSpec | None = fragment(kind, {**raw, "languages": [code]})
+            spec: AnyTaskSpec | None = fragment(kind, {**right, "languages": [code]})
             if spec is None:
                 continue
             where, line = f"tasks.{name}.languages[{index}]", parsed.line("tasks", name, "languages", index)
@@ -248,7 +250,11 @@ def _items(
             try:
                 need = tasks.fetched(name, spec, code, download=download)
                 if need is not None:
-                    downloads.append(Problem(where, f"{_NOT_CACHED}items {need}", _DOWNLOAD, line))
+                    named = spec.revision is not None or spec.items == "hub"
+                    fix = _DOWNLOAD if named else f"{_DOWNLOAD} No file or folder here has this name."
+                    if not any(one.what.endswith(f"items {need}") for one in downloads):
+                        at = parsed.line("tasks", name, "items")
+                        downloads.append(Problem(f"tasks.{name}.items", f"{_NOT_CACHED}items {need}", fix, at))
                     absent |= {(name, code, one): ItemSet(need, need, 0) for one in tasks.promptings(spec, code)}
                     continue
                 task = tasks.make(name, spec, identify.identifier("lid176"), tasks.sampling(spec, sampling))

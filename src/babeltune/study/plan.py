@@ -149,7 +149,12 @@ def label_step(chats: str, identifier: str, spec: LabelSpec, mixing: Mixing, ite
 
 def item_hashes(items: Mapping[tuple[str, str, Prompting], ItemSet]) -> dict[str, str]:
     """Task and language -> SHA-256 of the items that chats are held against."""
-    return {f"{task} {code}": one.scored for (task, code, prompting), one in items.items() if prompting == "xx:xx"}
+    found: dict[str, str] = {}
+    for (task, code, prompting), one in items.items():
+        # Both promptings ask about the same things.
+        if prompting == "xx:xx" or f"{task} {code}" not in found:
+            found[f"{task} {code}"] = one.scored
+    return found
 
 
 def make(study: Study, inputs: Inputs) -> Plan:
@@ -249,7 +254,7 @@ def _asked(study: Study) -> Iterator[tuple[str, str, Prompting, int]]:
     for task, spec in study.tasks.asked.items():
         for language in spec.languages:
             for prompting in promptings(spec, language):
-                for seed in study.seeds if not isinstance(spec, XnliSpec) else study.seeds[:1]:
+                for seed in study.seeds if not isinstance(spec, XnliSpec) else (0,):
                     yield task, language, prompting, seed
 
 

@@ -21,10 +21,10 @@ def run_steps(steps: Sequence[Step], session: Session, *, again: bool = False) -
     store = session.opened.store
     todo = []
     for step in steps:
-        store.begin(step)
+        store.begin(step, again=again)
         if store.recorded(step):
             (store.partial(step) / JOURNAL).unlink(missing_ok=True)
-            store.publish(step, again=again)  # killed between the record and the rename
+            store.publish(step)  # killed between the record and the rename
         else:
             todo.append(step)
     if not todo:

@@ -226,9 +226,10 @@ class TaskSamplingSpec(_Model):
         return given.model_copy(update=self.model_dump(exclude_none=True))
 
 
-def _questions() -> TaskSamplingSpec:
+class QuestionSamplingSpec(TaskSamplingSpec):
     """Questions with one answer are all but decoded greedily (authors' code)."""
-    return TaskSamplingSpec(temperature=0.001)
+
+    temperature: Annotated[float, Field(ge=0, le=5)] | None = 0.001
 
 
 def _each_once(promptings: tuple[Prompting, ...]) -> tuple[Prompting, ...]:
@@ -276,7 +277,7 @@ class XQuadSpec(TaskSpec):
     """Extractive question answering."""
 
     promptings: Promptings = ("xx:xx", "en:xx")
-    sampling: TaskSamplingSpec = Field(default_factory=_questions)
+    sampling: QuestionSamplingSpec = QuestionSamplingSpec()
 
 
 class XCsqaSpec(TaskSpec):
@@ -284,7 +285,7 @@ class XCsqaSpec(TaskSpec):
 
     protocol: Protocol = "as-paper"
     """``as-run`` has the authors' white space before the model's marker."""
-    sampling: TaskSamplingSpec = Field(default_factory=_questions)
+    sampling: QuestionSamplingSpec = QuestionSamplingSpec()
 
 
 class XnliSpec(_Model):

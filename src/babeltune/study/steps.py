@@ -9,7 +9,7 @@ from typing import Any
 
 from babeltune.data import card, identify, label, mixes, sources
 from babeltune.data.overlap import Overlap
-from babeltune.errors import MixError, Problem, TemplateError
+from babeltune.errors import MixError, Problem, StoreError, TemplateError
 from babeltune.generate.journal import read_outputs
 from babeltune.languages import exposure
 from babeltune.measure import summary
@@ -34,6 +34,7 @@ from babeltune.study.check import Opened
 from babeltune.study.plan import Step
 from babeltune.study.session import Event, Session
 from babeltune.study.store import write_atomically
+from babeltune.study.tasks import promptings
 
 
 def _label(step: Step, session: Session) -> dict[str, Any]:
@@ -65,7 +66,10 @@ def _mix(step: Step, session: Session) -> dict[str, Any]:
 def _overlap(session: Session) -> Overlap:
     asked = session.opened.plan.study.tasks.asked
     return Overlap(
-        item for task, spec in asked.items() for code in spec.languages for item in session.items(task, code, "xx:xx")
+        item
+        for task, spec in asked.items()
+        for code in spec.languages
+        for item in session.items(task, code, promptings(spec, code)[0])
     )
 
 
@@ -156,6 +160,10 @@ def _score(step: Step, session: Session) -> dict[str, Any]:
     (generated,) = session.needed(step)
     outputs: dict[str, Output] = {output.id: output for output in read_outputs(generated / OUTPUTS)}
     items = session.items(cell.task, cell.language, cell.prompting)
+    lacking = [item.id for item in items if item.id not in outputs]
+    if lacking:
+        what = f"{len(lacking)} outputs are missing, such as that of item {lacking[0]}"
+        raise StoreError(f"{generated / OUTPUTS}: {what}. Delete the folder; its cell is answered again.")
     scores = session.task(cell.task).score(items, [outputs[item.id] for item in items])
     rows = [
         {

@@ -24,6 +24,7 @@ from babeltune.study.plan import Step
 
 RECORD = "record.json"
 _PARTIAL = ".partial"
+_OLD = ".old"
 _NEW = ".new"
 
 
@@ -68,12 +69,13 @@ class Store:
         path = self.path(step)
         return path.with_name(path.name + _PARTIAL)
 
-    def begin(self, step: Step) -> Path:
-        """The partial folder of a step, made if missing."""
+    def begin(self, step: Step, *, again: bool = False) -> Path:
+        """The partial folder of a step, made if missing; empty where the step is run ``again``."""
         folder = self.partial(step)
         try:
-            if not step.hashed_name and folder.exists() and not self.recorded(step):
-                shutil.rmtree(folder)  # what is there may be of another recipe
+            stale = not step.hashed_name and not self.recorded(step)  # what is there may be of another recipe
+            if folder.exists() and (again or stale):
+                shutil.rmtree(folder)
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(
@@ -116,7 +118,12 @@ class Store:
             if step.hashed_name and not again:
                 raise StoreError(f"{path}: is there already. Move it away and run again.")
             # Nothing is lost by a crash here: the partial folder is whole, and `recorded` finds it.
-            shutil.rmtree(path)
+            old = path.with_name(path.name + _OLD)
+            shutil.rmtree(old, ignore_errors=True)
+            path.rename(old)
+            folder.rename(path)
+            shutil.rmtree(old, ignore_errors=True)
+            return path
         folder.rename(path)
         return path
 

@@ -107,6 +107,9 @@ def _place(name: str, spec: AnyTaskSpec) -> Place:
     found = Source(spec.items).hub
     if found is None:
         return Path(spec.items).expanduser()
+    if name == "simplification":
+        what, fix = f"'{spec.items}' is no folder here", "Give a folder: MultiSim has no set on the hub that is read."
+        raise ItemsError(f"items of {name}", [Problem(f"tasks.{name}.items", what, fix)])
     pinned = own.revision if own and found.id == own.id else None
     return HubSet(found.id, spec.revision or pinned)
 
