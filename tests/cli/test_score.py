@@ -222,6 +222,7 @@ def test_a_study_is_scored_again_without_a_model_and_the_answer_printed(
 
     monkeypatch.setattr(local, "rescore", rescore)
     monkeypatch.setattr(study_verbs, "answer", lambda opened: scored.append("answered"))
+    monkeypatch.setattr(study_verbs, "needs_all", lambda opened, study, *, but: None)
     # The model is a hub id that is not in the cache: none is needed.
     said = babeltune("score", study_file(tmp_path, "some/model"), "--runs", tmp_path / "runs")
     assert (said.code, scored) == (0, ["tiny", "answered"]), said.err
@@ -233,7 +234,7 @@ def test_a_study_without_outputs_cannot_be_scored_again(babeltune: Call, tmp_pat
     (tmp_path / "model" / "config.json").write_text("{}")
     said = babeltune("score", study_file(tmp_path, tmp_path / "model"), "--runs", tmp_path / "runs")
     assert said.code == 1
-    assert "Run the study first" in said.err
+    assert "steps are to come first. Run: babeltune run" in said.err
 
 
 # Calls that are refused.

@@ -8,6 +8,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from babeltune.errors import EngineError
+from babeltune.generate import transformers as module
 from babeltune.generate.transformers import TransformersEngine
 from babeltune.records import Output, Request, Sampling, chat_prompt
 
@@ -100,3 +101,56 @@ def test_forced_prefix_stands_in_the_output_and_is_continued(model_folder):
 def test_foreign_adapter_is_named(model_folder, tmp_path):
     with pytest.raises(EngineError, match="cannot be loaded as an adapter"):
         list(engine(model_folder).complete(requests("a", tmp_path / "none")))
+
+
+INSTRUCTION = "Rewrite what follows so that a child understands it, in short words and in one or two short sentences: "
+
+
+@pytest.mark.parametrize("sampling", [SAMPLING, Sampling(0, 1, 12)])
+def test_a_beginning_that_is_read_once_for_all_changes_no_answer(model_folder, adapters, monkeypatch, sampling):
+    read: list[int] = []
+    real = module._shared
+    monkeypatch.setattr(module, "_shared", lambda rows: read.append(real(rows)) or read[-1])
+    prompts = [chat_prompt(INSTRUCTION + text) for text in WORDS]
+    for adapter in (None, str(adapters[0])):
+        asked = [Request(f"p{at}", "a", prompt, sampling, 3, adapter) for at, prompt in enumerate(prompts)]
+        together = by_id(list(TransformersEngine(model_folder, batch_size=6).complete(asked)))
+        alone = by_id(list(TransformersEngine(model_folder, batch_size=1).complete(asked)))
+        assert together == alone
+    # The instruction was shared by the six, and by none of those alone.
+    assert sorted(set(read))[0] == 0
+    assert max(read) >= module._WORTH
+
+
+def test_rows_are_padded_between_what_they_share_and_what_is_their_own():
+    ids, mask = module._padded([[1, 2, 3, 4, 5], [1, 2, 9]], 2, 0)
+    assert ids.tolist() == [[1, 2, 3, 4, 5], [1, 2, 0, 0, 9]]
+    assert mask.tolist() == [[1, 1, 1, 1, 1], [1, 1, 0, 0, 1]]
+    ids, mask = module._padded([[1, 2, 3], [7]], 0, 0)  # nothing shared: on the left, as ever
+    assert (ids.tolist(), mask.tolist()) == ([[1, 2, 3], [0, 0, 7]], [[1, 1, 1], [0, 0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("lengths", "expected"),
+    [
+        ((40, 50), 35),  # all that they share
+        ((20, 50), 0),  # a row of nothing else: too little is left that is worth it
+        ((35, 50), 34),  # one token of its own at least
+        ((50,), 0),  # nobody to share with
+    ],
+)
+def test_what_is_shared_is_worth_it_and_leaves_each_row_a_token(lengths, expected):
+    rows = [[*range(min(35, n)), *(100 * at + 1000 for _ in range(n - 35))] for at, n in enumerate(lengths)]
+    assert module._shared(rows) == expected
+
+
+def test_an_end_token_that_a_tokenizer_puts_behind_a_prompt_is_not_asked_about(model_folder):
+    _, tokenizer = engine(model_folder)._load()
+
+    def ending(text: str) -> dict[str, list[int]]:
+        return {"input_ids": [*tokenizer(text)["input_ids"], tokenizer.eos_token_id]}
+
+    ending.eos_token_id = tokenizer.eos_token_id
+    request = requests("a")[1]
+    assert module._without_end(request, ending) == tokenizer(request.prompt)["input_ids"]
+    assert module._without_end(request, tokenizer) == tokenizer(request.prompt)["input_ids"]

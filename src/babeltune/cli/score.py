@@ -132,10 +132,11 @@ def score(
 
 
 def _rescored(study: Path, runs: Path, *, skip_bad_rows: bool, download: bool) -> None:
-    from babeltune.cli.study import answer
-    from babeltune.study.local import rescore
+    from babeltune.cli.study import answer, needs_all
+    from babeltune.study.local import SCORING, rescore
 
     opened = open_(study, runs, skip_bad_rows=skip_bad_rows, download=download, may_lack="models")
+    needs_all(opened, study, but=SCORING)
     with progress() as bars:
         ran = rescore(opened, Shown(bars))
     console.print(f"{ran.steps} steps done again in {ran.seconds:.0f} s, from the stored outputs.", highlight=False)

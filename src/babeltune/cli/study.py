@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,14 +109,19 @@ def report(
     from babeltune.study.session import Session
 
     opened = open_(study, runs, skip_bad_rows=skip_bad_rows, download=download, may_lack="models")
-    left = [step for step in opened.plan.pending(opened.store.done(opened.plan.steps)) if step.kind != "report"]
+    needs_all(opened, study, but=("report",))
+    with opened.store.locked():
+        run_steps(opened.plan.of("report"), Session(opened, lambda event: None))
+    answer(opened)
+
+
+def needs_all(opened: Opened, study: Path, *, but: Container[str]) -> None:
+    """End the command, saying what to do, where a study has steps to come of other kinds than these."""
+    left = [step for step in opened.plan.pending(opened.store.done(opened.plan.steps)) if step.kind not in but]
     if left:
         said = f"{len(left)} steps are to come first. Run: babeltune run {study}"
         errors.print(said, markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1)
-    with opened.store.locked():
-        run_steps(opened.plan.of("report"), Session(opened, lambda event: None))
-    answer(opened)
 
 
 _WIDE = 110

@@ -3,6 +3,9 @@
 Batches are formed within a cell, of prompts of similar length, by the cell's whole list of requests: what comes out of
 a cell depends on that list and the batch size, not on what else was pending or on where an earlier run was killed.
 
+What all prompts of a batch begin with, such as a task's instruction, is read once and its keys and values copied to each
+row: half of what simplification reads, 40 % of X-CSQA.
+
 Merging in memory costs a copy of the adapted weights; an adapter applied on the fly made generation 1.5 times as long on
 two cores (docs/pocket.md). The weights are put back bit by bit before the next adapter.
 """
@@ -25,6 +28,8 @@ from babeltune.records import Output, Request, Sampling
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+_WORTH = 32
+"""Tokens from which on a beginning that all prompts of a batch share is read once for all."""
 _STOP_WINDOW = 16
 """Last tokens that are decoded at each step to look for a stop string."""
 
@@ -174,12 +179,20 @@ class TransformersEngine:
 
         model, tokenizer = self._load()
         sampling = batch[0].sampling
-        encoded = tokenizer([request.prompt + request.prefix for request in batch], return_tensors="pt", padding=True)
-        input_ids, attention_mask = encoded["input_ids"], encoded["attention_mask"]
+        rows = [_without_end(request, tokenizer) for request in batch]
+        shared = _shared(rows)
+        input_ids, attention_mask = _padded(rows, shared, tokenizer.pad_token_id)
         with torch.inference_mode():
+            read = {}
+            if shared:
+                head = torch.tensor([rows[0][:shared]], device=self.device)
+                cache = model(input_ids=head, use_cache=True, logits_to_keep=1).past_key_values
+                cache.batch_repeat_interleave(len(rows))
+                read = {"past_key_values": cache}
             result = model.generate(
                 input_ids=input_ids.to(self.device),
                 attention_mask=attention_mask.to(self.device),
+                **read,
                 generation_config=_greedy(sampling, tokenizer),
                 logits_processor=LogitsProcessorList([_Draw(batch, self.device)]),
                 stopping_criteria=StoppingCriteriaList([_Stop(tokenizer, sampling.stop, input_ids.shape[1])]),
@@ -198,6 +211,33 @@ def _cells(requests: Iterable[Request]) -> list[tuple[str | None, list[Request]]
     rank = {adapter: index for index, adapter in enumerate(dict.fromkeys(adapter for adapter, _ in cells))}
     # Sorting is stable within an adapter.
     return [(adapter, group) for (adapter, _), group in sorted(cells.items(), key=lambda pair: rank[pair[0][0]])]
+
+
+def _without_end(request: Request, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The tokens that a model is to continue: without the end token that some tokenizers put behind every text."""
+    ids: list[int] = list(tokenizer(request.prompt + request.prefix)["input_ids"])
+    return ids[:-1] if len(ids) > 1 and ids[-1] == tokenizer.eos_token_id else ids
+
+
+def _shared(rows: list[list[int]]) -> int:
+    """Tokens that all rows begin with and that are worth reading once, such as a task's instruction; else 0."""
+    first, last = min(rows), max(rows)
+    most = min(len(row) for row in rows) - 1  # each row needs a token of its own to go on from
+    count = next((at for at in range(most) if first[at] != last[at]), most)
+    return count if len(rows) > 1 and count >= _WORTH else 0
+
+
+def _padded(rows: list[list[int]], shared: int, pad: int | None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and mask, shape (rows, longest row): the shared beginning, padding, the rest of the row."""
+    longest = max(len(row) for row in rows)
+    ids = torch.full((len(rows), longest), pad or 0)
+    mask = torch.zeros((len(rows), longest), dtype=torch.long)
+    for at, row in enumerate(rows):
+        rest = longest - len(row) + shared
+        for part, value in ((ids, torch.tensor(row)), (mask, torch.ones(len(row), dtype=torch.long))):
+            part[at, :shared] = value[:shared]
+            part[at, rest:] = value[shared:]
+    return ids, mask
 
 
 def _greedy(sampling: Sampling, tokenizer: PreTrainedTokenizerBase) -> Any:

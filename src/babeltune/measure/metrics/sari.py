@@ -12,6 +12,7 @@ All sentences of a call are counted together, as arrays: a corpus, or a grid of 
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -23,8 +24,8 @@ ORDERS = 4
 """n-grams of one to four tokens."""
 _CHUNK = 1024
 """Sentences that are counted at once: memory stays flat, and the numbers near the processor."""
-_APART = "\ue000"
-"""Between two words in one string; 13a does not touch a character for private use."""
+_APART, _LINE = "\ue000", "\x00"
+"""Between two words in one string (13a does not touch a character for private use), and between two sentences."""
 _MARKS = frozenset('.,;:!?)"')
 """At the end of a word, each is a token of its own to 13a."""
 
@@ -112,7 +113,7 @@ def _counted(
     """Counts and scores of some sentences: every n-gram of a sentence gets a number, and numbers are counted."""
     number, several = len(sources), np.array([len(some) for some in references])
     texts = [*sources, *outputs, *itertools.chain.from_iterable(references)]
-    tokens, lengths = _numbered([text.lower() for text in texts], tokenizer)
+    tokens, lengths = _numbered(texts, tokenizer)
     bounds = [int(lengths[:number].sum()), int(lengths[: 2 * number].sum())]
     last = np.zeros(len(tokens) + 1, dtype=bool)
     last[np.cumsum(lengths)[lengths > 0] - 1] = True
@@ -213,7 +214,7 @@ def tokenize(sentences: Sequence[str], tokenizer: TokenizerName) -> list[list[st
     ``13a`` is for languages with spaces (and what the authors use for all); ``zh`` parts Chinese characters; ``ja-char``
     every character, where words are not spaced and no segmenter is at hand; ``none`` takes words between spaces.
     """
-    words, at, lengths = _words(sentences, b"\n" if tokenizer == "zh" else b" ")
+    words, at, lengths = _words(sentences, b"\n" if tokenizer == "zh" else b" ", lower=False)
     tokens = _tokens(words, tokenizer)
     bounds = np.concatenate([[0], np.cumsum(lengths)])
     return [
@@ -223,13 +224,13 @@ def tokenize(sentences: Sequence[str], tokenizer: TokenizerName) -> list[list[st
 
 
 def _numbered(sentences: Sequence[str], tokenizer: TokenizerName) -> tuple[Counts, Counts]:
-    """All tokens as numbers, and how many of them each sentence has."""
+    """All tokens in lower case as numbers, and how many of them each sentence has."""
     import pyarrow
 
-    words, at, lengths = _words(sentences, b"\n" if tokenizer == "zh" else b" ")
+    words, at, lengths = _words(sentences, b"\n" if tokenizer == "zh" else b" ", lower=True)
     tokens = _tokens(words, tokenizer)
-    known: dict[str, int] = {}
-    flat = np.array([known.setdefault(token, len(known)) for some in tokens for token in some], dtype=np.int64)
+    known: defaultdict[str, int] = defaultdict(itertools.count().__next__)
+    flat = np.fromiter(map(known.__getitem__, itertools.chain.from_iterable(tokens)), dtype=np.int64)
     starts = np.cumsum([0, *map(len, tokens)], dtype=np.int32)
     # Word after word, the numbers of its tokens.
     taken = pyarrow.ListArray.from_arrays(starts, flat).take(at)
@@ -237,7 +238,7 @@ def _numbered(sentences: Sequence[str], tokenizer: TokenizerName) -> tuple[Count
     return taken.flatten().to_numpy(), np.diff(ends, prepend=0)
 
 
-def _words(sentences: Sequence[str], apart: bytes) -> tuple[list[str], Counts, Counts]:
+def _words(sentences: Sequence[str], apart: bytes, *, lower: bool) -> tuple[list[str], Counts, Counts]:
     """The distinct words between spaces, which of them stand one after the other, and how many in each sentence.
 
     Only ``apart`` parts words here: one may be empty, or hold other white space, but no end of a line.
@@ -245,14 +246,21 @@ def _words(sentences: Sequence[str], apart: bytes) -> tuple[list[str], Counts, C
     import pyarrow
     from pyarrow import compute
 
+    if not sentences:
+        return [], np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    joined = _LINE.join(sentences)
+    if joined.count(_LINE) >= len(sentences):
+        joined = _LINE.join(sentence.replace(_LINE, " ") for sentence in sentences)
     # 13a joins a word that was broken over lines.
-    lines = (one.replace("-\n", "").replace("\n", " ").replace(_APART, " ") for one in sentences)
+    joined = joined.lower() if lower else joined
+    joined = joined.replace("-\n", "").replace("\n", " ").replace(_APART, " ")
     # Bytes, for half a surrogate pair is no text to Arrow.
-    texts = [line.encode("utf-8", "surrogatepass") for line in lines]
-    words = compute.split_pattern(pyarrow.array(texts, pyarrow.binary()), pattern=apart)
+    whole = pyarrow.array([joined.encode("utf-8", "surrogatepass")], pyarrow.binary())
+    lines = compute.split_pattern(whole, pattern=_LINE.encode()).flatten()
+    words = compute.split_pattern(lines, pattern=apart)
     encoded = words.flatten().dictionary_encode()
-    distinct = [word.decode("utf-8", "surrogatepass") for word in encoded.dictionary.to_pylist()]
-    return distinct, encoded.indices.to_numpy(), np.diff(words.offsets.to_numpy())
+    distinct = _APART.encode().join(encoded.dictionary.to_pylist()).decode("utf-8", "surrogatepass")
+    return distinct.split(_APART), encoded.indices.to_numpy(), np.diff(words.offsets.to_numpy())
 
 
 def _tokens(words: Sequence[str], tokenizer: TokenizerName) -> list[list[str]]:
