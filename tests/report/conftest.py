@@ -43,7 +43,8 @@ def contrast(value: float) -> dict[str, Any]:
 def item(mix: str, name: str, response: str, agrees: float | None) -> dict[str, Any]:
     return {
         "model": "tiny", "mix": mix, "tuning_seed": 0, "task": "dialogue", "language": "de", "prompting": "xx:xx",
-        "seed": 0, "item": name, "prompt": "Was ist Brot?", "response": response,
+        "seed": 0, "item": name, "subject": "Was ist Brot?", "prompt": "Was ist Brot?", "references": [],
+        "response": response,
         "values": {} if agrees is None else {"agreement": agrees},
         "notes": {"prompt": "de", "response": "de", "probability": "0.990"}, "finish": "eos",
         "unscored": {"agreement": "empty"} if agrees is None else {},

@@ -79,7 +79,14 @@ def parsed(results: Results) -> Parsed:
 
 def attacked(results: Results, text: str) -> Results:
     """Hostile text everywhere that a model, a chats file or a study file can put it."""
-    first = {**results.items[0], "response": text, "prompt": text, "notes": {"response": text, "prompt": text}}
+    first = {
+        **results.items[0],
+        "response": text,
+        "prompt": text,
+        "subject": text,
+        "references": [text],
+        "notes": {"response": text, "prompt": text},
+    }
     return dataclasses.replace(
         results,
         items=(first, *results.items[1:]),

@@ -69,9 +69,16 @@ function draw() {
   for (const entry of found.slice(0, shown)) {
     const card = element("article");
     const header = element("header");
-    const prompt = element("p", visible(entry.prompt));
+    const prompt = element("p", visible(entry.subject));
     prompt.dir = "auto";
     header.append(element("small", data.names[entry.language] + ", " + entry.item + (entry.prompting === "xx:xx" ? "" : ", " + entry.prompting)), prompt);
+    if (!entry.subject.startsWith(entry.prompt)) {
+      const whole = element("details");
+      const asked = element("pre", visible(entry.prompt));
+      asked.dir = "auto";
+      whole.append(element("summary", "the prompt"), asked);
+      header.append(whole);
+    }
     if (entry.references.length) {
       const wanted = element("p", "Reference: " + visible(entry.references.join(" | ")), "note");
       wanted.dir = "auto";

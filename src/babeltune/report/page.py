@@ -78,10 +78,8 @@ def _browser(results: Results) -> dict[str, Any]:
     for item in results.items:
         metric = _shown(mains[item["model"], item["task"]], item)
         key = item["model"], item["task"], item["prompting"], item["language"], item["item"]
-        fields = ("model", "task", "prompting", "language", "item", "prompt")
-        entry = entries.setdefault(
-            key, {**{name: item[name] for name in fields}, "references": item.get("references", []), "answers": []}
-        )
+        fields = ("model", "task", "prompting", "language", "item", "subject", "prompt", "references")
+        entry = entries.setdefault(key, {**{name: item[name] for name in fields}, "answers": []})
         entry["answers"].append(
             {
                 "mix": item["mix"],

@@ -78,7 +78,7 @@ class Results:
     claims: tuple[Mapping[str, Any], ...]
     """The mixes' guarantees (``data.mixes.Claim``)."""
     items: tuple[Mapping[str, Any], ...]
-    """One an output: cell, item, prompt, response, values, notes, unscored."""
+    """One an output: cell, item, subject, prompt, references, response, values, notes, unscored."""
     recipe: Mapping[str, Any]
     """The study file with all defaults filled in."""
     labelled: Mapping[str, Any]

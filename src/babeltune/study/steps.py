@@ -14,7 +14,7 @@ from babeltune.generate.journal import read_outputs
 from babeltune.languages import exposure
 from babeltune.measure import summary
 from babeltune.measure.metrics.agreement import AGREEMENT
-from babeltune.records import Item, Output, Score
+from babeltune.records import Output, Score
 from babeltune.report.results import Results
 from babeltune.study.artefacts import (
     CARD,
@@ -168,7 +168,8 @@ def _score(step: Step, session: Session) -> dict[str, Any]:
     rows = [
         {
             **dataclasses.asdict(score),
-            "prompt": _shown(item),
+            "subject": f"{item.prompt}\n{item.source}" if item.candidates else item.subject,
+            "prompt": item.prompt,
             "references": list(item.references),
             "response": outputs[item.id].text or score.notes.get("found", ""),
             "finish": outputs[item.id].finish,
@@ -177,11 +178,6 @@ def _score(step: Step, session: Session) -> dict[str, Any]:
     ]
     write_lines(session.opened.store.partial(step) / SCORES, rows)
     return {"scores": len(rows), "unscored": sum(bool(score.unscored) for score in scores)}
-
-
-def _shown(item: Item) -> str:
-    """What a reader of the report is shown as the prompt."""
-    return f"{item.prompt}\n{item.source}" if item.candidates else item.prompt
 
 
 def _summary(step: Step, session: Session) -> dict[str, Any]:

@@ -141,7 +141,9 @@ def test_case_does_not_count() -> None:
 
 # Tokenizers: sacrebleu's own, asked one sentence at a time.
 
-TEXT = st.text(st.sampled_from("aB1.,-'&;<>/()\"$% \u00a0\t\n国字é\ue000\x00") | st.characters(codec="utf-8"), max_size=30)
+TEXT = st.text(
+    st.sampled_from("aB1.,-'&;<>/()\"$% \u00a0\t\n国字é\ue000\x00") | st.characters(codec="utf-8"), max_size=30
+)
 
 
 @given(st.lists(TEXT, max_size=6))
