@@ -28,6 +28,7 @@ HIGH = ("de", "fr", "sv", "zh", "es", "ru", "it")
 MEDIUM = ("pt", "vi", "ko", "fi", "hu", "no", "bg", "sl")
 LOW = ("el", "hi", "is")
 OTHERS = ("ca", "da", "ar", "ja", "nl", "pl", "tr", "th", "ro", "id", "uk", "cs")
+OF_XNLI = ("sw", "ur")  # languages of XNLI that neither the paper's text nor its Table 1 names
 
 # Paper, Table 1, each column copied by hand from the print, in its order: percent of documents.
 LLAMA_2 = """English 89.70 German 0.17 French 0.16 Swedish 0.15 Chinese 0.13 Spanish 0.13 Russian 0.13 Dutch 0.12
@@ -81,7 +82,7 @@ def shares(field):
 
 def test_the_papers_languages_stand_first_in_its_order():
     assert ("en", *HIGH, *MEDIUM, *LOW) == PAPER_LANGUAGES
-    assert tuple(LANGUAGES) == PAPER_LANGUAGES + OTHERS
+    assert tuple(LANGUAGES) == PAPER_LANGUAGES + OTHERS + OF_XNLI
 
 
 def test_tiers_are_the_papers():
@@ -191,7 +192,7 @@ def test_every_name_and_every_three_letter_code_leads_to_its_language(code):
         assert suggest(written) == f"Did you mean '{code}' ({row.name})?"
 
 
-@pytest.mark.parametrize("written", ["", "tlh", "Klingon", "Swahili", "12"])
+@pytest.mark.parametrize("written", ["", "tlh", "Klingon", "Zulu", "12"])
 def test_what_resembles_nothing_gets_the_whole_list(written):
     assert suggest(written) == f"Known languages: {', '.join(LANGUAGES)}"
 

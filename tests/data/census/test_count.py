@@ -322,13 +322,13 @@ def test_a_hub_set_that_is_not_cached_is_not_fetched_unless_asked() -> None:
 
 
 def test_table_1_ranks_every_label_with_unknown_in_its_place_and_the_published_shares() -> None:
-    taken = Census({"de": 2, "en": 96, "unknown": 1, "sw": 1}, {"de": 9, "en": 99, "unknown": 0, "sw": 5})
+    taken = Census({"de": 2, "en": 96, "unknown": 1, "qu": 1}, {"de": 9, "en": 99, "unknown": 0, "qu": 5})
     rows = shares.table(taken)
     assert shares.as_csv(rows).splitlines() == [
         "rank,label,code,language,documents,characters,percent,llama2,falcon,gpt3",
         "1,en,en,English,96,99,96,89.7,95.751,93.69",
         "2,de,de,German,2,9,2,0.17,0.009,1.2",
-        "3,sw,,sw,1,5,1,,,",
+        "3,qu,,qu,1,5,1,,,",
         "4,unknown,,unknown,1,0,1,8.38,3.902,",
     ]
     assert shares.as_markdown(rows).splitlines()[:4] == [
