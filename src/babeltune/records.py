@@ -129,6 +129,9 @@ class Request:
     """Start of the response that is forced, not generated."""
     candidates: tuple[str, ...] = ()
     """Whole texts to be told how likely they are, each from an empty context; then there is nothing to complete."""
+    schema: str = ""
+    """JSON schema, as text, that the answer should satisfy. An engine that cannot hold an answer to it answers freely,
+    so whoever reads the answer checks it."""
 
 
 @dataclass(frozen=True, slots=True)

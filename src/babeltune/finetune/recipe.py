@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -31,7 +32,9 @@ class LoraRecipe:
     max_grad_norm: Annotated[float, Field(gt=0)] = 0.3
     """Gradients are clipped to this norm (code)."""
     epochs: Annotated[int, Field(ge=1)] = 10
-    """Passes over the mix (code: 10 epochs of 3,200 chats at 16 are the paper's 2,000 steps)."""
+    """Passes over the mix (code: 10 epochs of 3,200 chats at 16 are the paper's 2,000 steps); unused with ``steps``."""
+    steps: Annotated[int, Field(ge=1)] | None = None
+    """Updates, over as many epochs as it takes (paper: 2,000); None where ``epochs`` says it."""
     batch: Annotated[int, Field(ge=1)] = 64
     """Chats per update (paper; its authors' scripts run 16)."""
     max_tokens: Annotated[int, Field(ge=8)] = 1024
@@ -45,3 +48,20 @@ class LoraRecipe:
     (https://github.com/huggingface/trl/issues/1623), so its models never learn to stop."""
     order: Literal["random", "length-grouped"] = "random"
     """Random batches, or random batches of chats of similar length (less padding)."""
+    base_bits: Literal[16, 8, 4] = 16
+    """Bits of the frozen base weights: as the study's ``dtype``, or quantised while tuning (bitsandbytes: LLM.int8, or
+    NF4 twice quantised; code: 16)."""
+    autocast: Literal["none", "bfloat16", "float16"] = "none"
+    """Type that matrix products are computed in where it is not that of the weights (code: float16 on float32 weights)."""
+
+    def updates(self, chats: int) -> int:
+        """Updates on a mix of so many chats."""
+        return self.steps or -(-chats * self.epochs // self.batch)
+
+
+PRESETS: Mapping[str, LoraRecipe] = {
+    "as-paper": LoraRecipe(steps=2000),
+    "as-run": LoraRecipe(steps=2000, batch=16, teach_eos=False, autocast="float16"),
+}
+"""``as-paper``: section 3.3 and appendix C. ``as-run``: the authors' scripts, which differ in the batch (4 chats on one
+process, 4 steps accumulated), never teach the end token, and compute in float16 on float32 weights."""

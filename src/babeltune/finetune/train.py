@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from babeltune.errors import ModelError
 from babeltune.finetune.recipe import LoraRecipe
@@ -42,6 +42,16 @@ class Hardware:
     """Most chats per forward pass (the largest divisor of the recipe's batch up to it); None for the whole batch."""
     checkpoint_every: int = 200
     """Updates between checkpoints (authors' code)."""
+    packing: Literal["auto", "on", "off"] = "off"
+    """Chats of an update in one row, each blind to the others, in place of padded rows: the same loss, less work."""
+    attention: Literal["auto", "eager", "sdpa", "flex_attention", "flash_attention_2"] = "auto"
+    """Kernel of the attention; ``auto`` is transformers' choice."""
+    gradient_checkpointing: bool | None = None
+    """Whether activations are computed again rather than kept; None: on a GPU."""
+    processes: int = 1
+    """Data-parallel processes, one a device."""
+    sharding: Literal["none", "fsdp"] = "none"
+    """Whether the processes share one base model between them, each with a part of every layer."""
 
 
 @dataclass(frozen=True, slots=True)

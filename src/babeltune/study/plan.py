@@ -204,7 +204,7 @@ def make(study: Study, inputs: Inputs) -> Plan:
             for tuning_seed in study.tuning_seeds if name != BASE else (0,):
                 tune = None
                 if name != BASE:
-                    updates = -(-mixes[name].work * study.recipe.epochs // study.recipe.batch)
+                    updates = study.recipe.updates(mixes[name].work)
                     tune = add(
                         "tune",
                         f"{model.name}-{name}-t{tuning_seed}",
@@ -220,7 +220,7 @@ def make(study: Study, inputs: Inputs) -> Plan:
                     generate = add(
                         "generate",
                         cell.name,
-                        {**weights, "items": items.asked, **_drawn(study, task, seed)},
+                        {**weights, "items": items.asked, "engine": study.engine, **_drawn(study, task, seed)},
                         [tune] if tune else [],
                         cell=cell,
                         mix=name,

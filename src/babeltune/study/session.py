@@ -80,7 +80,15 @@ class Session:
             self._tuner = self._engine = None
             how = self.opened.plan.study.execution
             hardware = Hardware(
-                _device(how.device), self.opened.plan.study.dtype, how.micro_batch, how.checkpoint_every
+                device=_device(how.device),
+                dtype=self.opened.plan.study.dtype,
+                micro_batch=how.micro_batch,
+                checkpoint_every=how.checkpoint_every,
+                packing=how.packing,
+                attention=how.attention,
+                gradient_checkpointing=how.gradient_checkpointing,
+                processes=how.processes,
+                sharding=how.sharding,
             )
             self._tuner = model, Tuner(self._folder(model), hardware)
         return self._tuner[1]

@@ -22,7 +22,7 @@ from pydantic import (
 from babeltune.data import makeup
 from babeltune.data.makeup import LanguageCode, Makeup, Mixing, Protocol
 from babeltune.data.sources import Source
-from babeltune.finetune.recipe import LoraRecipe
+from babeltune.finetune.recipe import PRESETS, LoraRecipe
 from babeltune.languages import LANGUAGES
 from babeltune.measure.tasks.items import SEED
 from babeltune.measure.tasks.prompt import Variant
@@ -206,6 +206,17 @@ def as_source(value: object) -> object:
     return {"at": value} if isinstance(value, str) else value
 
 
+def as_recipe(value: object) -> object:
+    """A bare name stands for that preset; with ``preset`` in it, a recipe changes some of that one's settings."""
+    given = {"preset": value} if isinstance(value, str) else value
+    if not isinstance(given, dict) or "preset" not in given:
+        return given
+    preset = PRESETS.get(str(given["preset"]))
+    if preset is None:
+        raise ValueError(f"no preset '{given['preset']}'. There are {' and '.join(PRESETS)}")
+    return {**dataclasses.asdict(preset), **{key: value for key, value in given.items() if key != "preset"}}
+
+
 class SamplingSpec(_Model):
     """How answers are sampled; defaults as in section 4.1 of the paper."""
 
@@ -349,10 +360,27 @@ class ExecutionSpec(_Model):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     batch_size: Count = 24
     """Requests a batch in generation."""
+    batch_tokens: Count | None = None
+    """Most tokens of a batch in generation, prompts and answers; halved where memory runs out. None: no limit."""
     micro_batch: Count | None = None
     """Chats a forward pass in tuning; the whole batch of the recipe where it is left out."""
     checkpoint_every: Count = 200
     """Updates between checkpoints of a tuning."""
+    packing: Literal["auto", "on", "off"] = "auto"
+    """Chats of an update in one row, each blind to the others, in place of padded rows; ``auto``: where that saves a
+    tenth of the work or more and the attention keeps them apart."""
+    attention: Literal["auto", "eager", "sdpa", "flex_attention", "flash_attention_2"] = "auto"
+    """Kernel of the attention in tuning."""
+    gradient_checkpointing: bool | None = None
+    """Whether tuning computes activations again rather than keep them; on a GPU where it is left out."""
+    processes: Count = 1
+    """Data-parallel processes of a tuning, one a device."""
+    sharding: Literal["none", "fsdp"] = "none"
+    """Whether these share one base model between them: for models that one device cannot hold."""
+    tensor_parallel: Count = 1
+    """Devices that one vLLM engine spreads a model over."""
+    gpu_memory: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Share of a device's memory that vLLM takes."""
     threads: Count | None = None
     """CPU threads; all cores where it is left out."""
 
@@ -369,11 +397,14 @@ class Study(_Model):
     tasks: TasksSpec
     label: LabelSpec = LabelSpec()
     mixing: Mixing = Field(default_factory=Mixing)
-    recipe: LoraRecipe = Field(default_factory=LoraRecipe)
+    recipe: Annotated[LoraRecipe, BeforeValidator(as_recipe)] = Field(default_factory=LoraRecipe)
+    """Of the tuning: ``as-paper``, ``as-run``, or settings, over those of a ``preset`` where one is named."""
     base: bool = True
     """Whether the untuned model is evaluated too."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Type of the base model's weights; it changes numbers, so it is hashed."""
+    engine: Literal["transformers", "vllm"] = "transformers"
+    """What generates. Each draws with random numbers of its own, so it is hashed."""
     tuning_seeds: Seeds = (0,)
     sampling: SamplingSpec = SamplingSpec()
     seeds: Seeds = (0,)

@@ -198,7 +198,7 @@ def _fields(place: tuple[str | int, ...]) -> list[str]:
         ("sampling",): list(SamplingSpec.model_fields),
         ("verdict",): list(VerdictSpec.model_fields),
         ("execution",): list(ExecutionSpec.model_fields),
-        ("recipe",): list(LoraRecipe.__dataclass_fields__),
+        ("recipe",): [*LoraRecipe.__dataclass_fields__, "preset"],
         ("mixing",): list(Mixing.__dataclass_fields__),
         ("chats",): list(Source.__dataclass_fields__),
         ("chats", "columns"): list(Columns.__dataclass_fields__),
