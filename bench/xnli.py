@@ -74,7 +74,7 @@ def tokens(engine: TransformersEngine, folder: Path, texts: Sequence[tuple[str, 
     ids = [likelihood.encode(tokenizer, prefix, some) for some in texts]
     lengths = sorted((len(text) for some in ids for text in some), reverse=True)
     padded = sum(lengths[at] * len(lengths[at : at + BATCH]) for at in range(0, len(lengths), BATCH))
-    batches = likelihood.batches(ids, engine.batch_size, trees=True)
+    batches = likelihood.batches(ids, engine.batch_size)
     trees = [likelihood.grow(prefix, [text for at in batch for text in ids[at]]) for batch in batches]
     return sum(lengths), padded, sum(len(tree.tokens) for tree in trees)
 

@@ -169,17 +169,18 @@ def test_any_texts_have_the_sums_that_they_have_alone(texts):
         assert likelihood.score(LLAMA, PREFIX, texts, trees) == pytest.approx(expected, abs=1e-3)
 
 
-@given(st.lists(st.lists(TEXT, max_size=3), max_size=12), st.integers(1, 5), st.booleans(), st.integers(1, 20))
-def test_every_request_is_in_one_batch(requests, size, trees, nodes):
+@given(st.lists(st.lists(TEXT, max_size=3), max_size=12), st.integers(1, 5), st.integers(1, 20))
+def test_every_request_is_in_one_batch_which_is_one_by_itself_too(requests, size, nodes):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(likelihood, "NODES", nodes)
-        found = likelihood.batches(requests, size, trees)
+        found = likelihood.batches(requests, size)
+        for batch in found:
+            assert likelihood.batches([requests[at] for at in batch], size) == [list(range(len(batch)))]
     assert sorted(at for batch in found for at in batch) == list(range(len(requests)))
     assert all(1 <= len(batch) <= size for batch in found)
-    if trees:
-        for batch in found:
-            before_last = [text for at in batch[:-1] for text in requests[at]]
-            assert len(likelihood.grow(PREFIX, before_last).tokens) <= nodes
+    for batch in found:
+        before_last = [text for at in batch[:-1] for text in requests[at]]
+        assert len(likelihood.grow(PREFIX, before_last).tokens) <= nodes
 
 
 # The engine.
@@ -302,8 +303,7 @@ def test_a_text_as_long_as_the_context_is_read(model_folder):
 
 def test_a_tokenizer_without_a_token_to_begin_with_is_named(model_folder):
     engine = TransformersEngine(model_folder)
-    _, tokenizer = engine._load()
-    tokenizer.eos_token = None
+    engine._tokenizer.eos_token = None
     with pytest.raises(EngineError, match="neither a bos_token nor an eos_token"):
         list(engine.loglikelihood(requests("a")))
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from babeltune.errors import EngineError
+from babeltune.generate import batches
 from babeltune.generate import transformers as module
 from babeltune.generate.transformers import TransformersEngine
 from babeltune.records import Output, Request, Sampling, chat_prompt
@@ -52,6 +53,108 @@ def test_a_cell_alone_and_among_others_gives_the_same_bytes(model_folder, adapte
     # The base after the adapters is the base before them, bit by bit.
     assert [mixed["a", f"p{at}"].text for at in range(6)] == [mixed["d", f"p{at}"].text for at in range(6)]
     assert mixed["a", "p0"].text != mixed["b", "p0"].text != mixed["c", "p0"].text
+
+
+def test_a_few_requests_of_each_adapter_share_a_batch_and_read_as_alone(model_folder, adapters, monkeypatch):
+    sizes: list[int] = []
+    real = TransformersEngine._generate
+    monkeypatch.setattr(
+        TransformersEngine, "_generate", lambda self, batch: sizes.append(len(batch)) or real(self, batch)
+    )
+    asked = [*requests("a"), *requests("b", adapters[0]), *requests("c", adapters[1])]
+    roomy = TransformersEngine(model_folder, batch_size=24)
+    together = by_id(list(roomy.complete(asked)))
+    assert sizes == [18]
+    sizes.clear()
+    # Then merged, in the same engine: nothing of the adapters on the fly is left, nor the other way round.
+    alone = by_id(list(roomy.complete(requests("b", adapters[0]))))
+    assert sizes == [6]
+    assert {key: one.text for key, one in together.items() if key[0] == "b"} == {
+        key: one.text for key, one in alone.items()
+    }
+    base = by_id(list(roomy.complete(requests("a"))))
+    assert {key: one.text for key, one in together.items() if key[0] == "a"} == {
+        key: one.text for key, one in base.items()
+    }
+    assert by_id(list(roomy.complete(asked))) == together
+
+
+def test_batches_hold_several_cells_and_a_batch_by_itself_is_that_batch(model_folder):
+    asked = [*requests("a"), *requests("b", seed=1)]
+    whole = TransformersEngine(model_folder, batch_size=5)
+    split = whole.split(asked)
+    assert [len(batch) for batch in split] == [5, 5, 2]
+    assert any(len({request.cell for request in batch}) == 2 for batch in split)
+    assert whole._base is None  # no weights were needed
+    found = by_id(list(whole.complete(asked)))
+    apart = [output for batch in split for output in TransformersEngine(model_folder, batch_size=5).complete(batch)]
+    assert by_id(apart) == found
+
+
+def test_rows_that_have_ended_leave_the_batch(model_folder, monkeypatch):
+    widths: list[int] = []
+    real = module._Rows._read
+
+    def read(self, ids, mask):
+        widths.append(len(ids))
+        return real(self, ids, mask)
+
+    free = by_id(list(TransformersEngine(model_folder, batch_size=6).complete(requests("a"))))
+    stops = tuple({text[3:5] for at in (0, 2, 5) if (text := free["a", f"p{at}"].text)})
+    monkeypatch.setattr(module._Rows, "_read", read)
+    asked = requests("a", sampling=Sampling(max_tokens=12, stop=stops))
+    held = by_id(list(TransformersEngine(model_folder, batch_size=6).complete(asked)))
+    assert widths == sorted(widths, reverse=True)
+    assert widths[-1] < widths[0] == 6
+    for key, output in free.items():
+        cut = min((at for stop in stops if (at := output.text.find(stop)) >= 0), default=len(output.text))
+        assert held[key].text == output.text[:cut]
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_so_are_later_ones(model_folder, monkeypatch, caplog):
+    """A device with room for three rows: the real engine, with the memory error of torch."""
+    rows: list[int] = []
+    real = TransformersEngine._generate
+
+    def generate(self, batch):
+        rows.append(len(batch))
+        if len(batch) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return real(self, batch)
+
+    expected = by_id(list(TransformersEngine(model_folder, batch_size=6).complete([*requests("a"), *requests("b")])))
+    monkeypatch.setattr(TransformersEngine, "_generate", generate)
+    small = TransformersEngine(model_folder, batch_size=6)
+    found = by_id(list(small.complete([*requests("a"), *requests("b")])))
+    assert {key: output.text for key, output in found.items()} == {key: one.text for key, one in expected.items()}
+    assert rows == [6, 3, 3, 3, 3]  # the second batch is not even tried whole
+    assert "execution.batch_tokens" in caplog.text
+
+
+def test_a_request_that_does_not_fit_alone_is_named(model_folder, monkeypatch):
+    def generate(self, batch):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(TransformersEngine, "_generate", generate)
+    with pytest.raises(EngineError, match=r"a, request p\d: does not fit .* by itself .*Lower sampling.max_tokens"):
+        list(TransformersEngine(model_folder, batch_size=6).complete(requests("a")))
+
+
+def test_prompts_longer_than_the_context_are_counted_before_any_work(model_folder):
+    long = Request("p9", "a", "word " * 4000, SAMPLING, 0)
+    with pytest.raises(EngineError, match=r"a, request p9: a prompt and one token of \d+ tokens, .*1 requests are too"):
+        list(engine(model_folder).complete([*requests("a"), long]))
+
+
+def test_an_answer_ends_where_the_context_does(model_folder):
+    room = AutoConfig.from_pretrained(model_folder).max_position_embeddings
+    tokenizer = AutoTokenizer.from_pretrained(model_folder)
+    ids = tokenizer("word " * room)["input_ids"][: room - 3]
+    prompt = tokenizer.decode(ids)
+    left = room - len(tokenizer(prompt)["input_ids"])
+    (output,) = engine(model_folder).complete([Request("p0", "a", prompt, Sampling(0, 1, 40), 0)])
+    assert output.tokens <= max(left, 1)
+    assert output.finish in ("length", "eos")
 
 
 def test_resumed_anywhere_the_rest_is_what_it_would_have_been(model_folder):
@@ -119,7 +222,7 @@ def test_a_beginning_that_is_read_once_for_all_changes_no_answer(model_folder, a
         assert together == alone
     # The instruction was shared by the six, and by none of those alone.
     assert sorted(set(read))[0] == 0
-    assert max(read) >= module._WORTH
+    assert max(read) >= batches.HEAD
 
 
 def test_rows_are_padded_between_what_they_share_and_what_is_their_own():
@@ -145,7 +248,7 @@ def test_what_is_shared_is_worth_it_and_leaves_each_row_a_token(lengths, expecte
 
 
 def test_an_end_token_that_a_tokenizer_puts_behind_a_prompt_is_not_asked_about(model_folder):
-    _, tokenizer = engine(model_folder)._load()
+    tokenizer = engine(model_folder)._tokenizer
 
     def ending(text: str) -> dict[str, list[int]]:
         return {"input_ids": [*tokenizer(text)["input_ids"], tokenizer.eos_token_id]}

@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 Tokens = tuple[int, ...]
 
@@ -68,9 +68,9 @@ def encode(tokenizer: PreTrainedTokenizerBase, prefix: int, texts: Sequence[str]
     return [tuple(row[1:] if row[:1] == [prefix] else row) for row in ids]
 
 
-def context(model: PreTrainedModel) -> int | None:
-    """Most tokens that the model reads at once; None where its configuration states no limit."""
-    stated = _stated(model, _LENGTHS)
+def context(config: PretrainedConfig) -> int | None:
+    """Most tokens that a model reads at once; None where its configuration states no limit."""
+    stated = _stated(config, _LENGTHS)
     return stated[0] if stated else None
 
 
@@ -95,11 +95,8 @@ def reads_trees(model: PreTrainedModel, prefix: int) -> bool:
     return all(abs(one - two) <= tolerance * len(text) for one, two, text in zip(merged, plain, texts, strict=True))
 
 
-def batches(requests: Sequence[Sequence[Tokens]], size: int, trees: bool) -> list[list[int]]:
-    """Requests that are read together, as indices: at most ``size``, neighbours by how they begin, or by length."""
-    if not trees:
-        order = sorted(range(len(requests)), key=lambda at: max(map(len, requests[at]), default=0))
-        return [order[start : start + size] for start in range(0, len(order), size)]
+def batches(requests: Sequence[Sequence[Tokens]], size: int) -> list[list[int]]:
+    """Requests that are read together, as indices: at most ``size``, neighbours by how they begin."""
     found: list[list[int]] = []
     edges: dict[tuple[int, int], int] = {}
     for at in sorted(range(len(requests)), key=lambda at: tuple(requests[at][:1])):
@@ -120,7 +117,7 @@ def score(model: PreTrainedModel, prefix: int, texts: Sequence[Tokens], trees: b
     """
     if trees:
         tree = grow(prefix, texts)
-        if len(tree.tokens) <= min(_stated(model, (*_LENGTHS, *_WINDOWS)), default=len(tree.tokens)):
+        if len(tree.tokens) <= min(_stated(model.config, (*_LENGTHS, *_WINDOWS)), default=len(tree.tokens)):
             return score_tree(model, tree, texts)
     return score_rows(model, prefix, texts)
 
@@ -194,6 +191,6 @@ def _read(logits: torch.Tensor, paths: Sequence[Sequence[int]], texts: Sequence[
     return [math.fsum(itertools.islice(values, len(text))) for text in texts]
 
 
-def _stated(model: PreTrainedModel, names: Sequence[str]) -> list[int]:
-    config = model.config.get_text_config()
-    return [value for name in names if isinstance(value := getattr(config, name, None), int) and value > 0]
+def _stated(config: PretrainedConfig, names: Sequence[str]) -> list[int]:
+    text = config.get_text_config()
+    return [value for name in names if isinstance(value := getattr(text, name, None), int) and value > 0]

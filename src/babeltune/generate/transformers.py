@@ -1,19 +1,24 @@
-"""Engine on transformers and peft: one base model in memory, its adapters merged into it one after the other.
+"""Engine on transformers and peft: one base model in memory, and any number of adapters.
 
-Batches are formed within a cell, of prompts of similar length, by the cell's whole list of requests: what comes out of
-a cell depends on that list and the batch size, not on what else was pending or on where an earlier run was killed.
+Batches are formed over all requests that are given, finished ones too (``generate.batches``), so that a resumed run
+repeats the shapes, and with them the bytes, of an undisturbed one. Each request draws its own random numbers: beyond
+rounding, its output hangs neither on its batch nor on its place in it (docs/generation.md says how often rounding shows).
+
+An adapter is merged into the base in memory, and the base's weights put back bit by bit before the next; where the
+adapters have so few requests that batches of their own would be nearly empty, one batch holds several, on the fly.
 
 What all prompts of a batch begin with, such as a task's instruction, is read once and its keys and values copied to each
-row: half of what simplification reads, 40 % of X-CSQA.
-
-Merging in memory costs a copy of the adapted weights; an adapter applied on the fly made generation 1.5 times as long on
-two cores (docs/pocket.md). The weights are put back bit by bit before the next adapter.
+row. Rows that have ended are taken out of the batch. A batch that does not fit in memory is halved, and so is what
+later batches may hold.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Container, Iterable, Iterator
+import functools
+import gc
+import inspect
+import logging
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,17 +26,19 @@ import numpy as np
 import torch
 
 from babeltune.errors import EngineError
-from babeltune.generate import likelihood
+from babeltune.generate import batches, likelihood
 from babeltune.generate.sampling import draw, uniforms
-from babeltune.records import Output, Request, Sampling
+from babeltune.records import Output, Request
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-_WORTH = 32
-"""Tokens from which on a beginning that all prompts of a batch share is read once for all."""
+log = logging.getLogger(__name__)
+
 _STOP_WINDOW = 16
 """Last tokens that are decoded at each step to look for a stop string."""
+_ENDED = 8
+"""Rows are taken out of a batch once one in so many of it has ended: that copies the keys and values of the others."""
 
 
 class TransformersEngine:
@@ -44,73 +51,189 @@ class TransformersEngine:
         dtype: str = "float32",
         device: str = "cpu",
         batch_size: int = 24,
+        batch_tokens: int | None = None,
     ) -> None:
-        """``folder``: base model and tokenizer. ``dtype``: a torch type's name."""
+        """Takes up no memory yet.
+
+        Args:
+            folder: base model and tokenizer, as transformers saves them.
+            dtype: name of a torch type.
+            device: name of a torch device.
+            batch_size: most requests of a batch.
+            batch_tokens: most tokens of a batch, answers included; halved where memory runs out. None: no limit.
+        """
         self.folder = folder
         self.dtype = dtype
         self.device = device
         self.batch_size = batch_size
-        self._loaded: tuple[PreTrainedModel, PreTrainedTokenizerBase] | None = None
+        self.batch_tokens = batch_tokens
+        self._fits: int | None = None
+        """Tokens of a batch that are known to be half of one that did not fit."""
+        self._base: PreTrainedModel | None = None
         self._trees: bool | None = None
         self._adapter: str | None = None
+        """The one that is merged into the base."""
         self._pristine: dict[str, torch.Tensor] = {}
+        self._on_the_fly: Any = None
+        self._names: dict[str | None, str] = {}
+        """Adapter -> its name in the model that applies adapters on the fly."""
 
     def complete(self, requests: Iterable[Request], done: Container[tuple[str, str]] = ()) -> Iterator[Output]:
-        """Yield the outputs batch by batch, cells of one adapter after those of another."""
-        for adapter, group in _cells(requests):
-            for batch in self._batches(group):
-                if all((request.cell, request.id) in done for request in batch):
-                    continue
-                self._use(adapter)
-                outputs = self._generate(batch)
-                yield from (output for output in outputs if (output.cell, output.id) not in done)
+        """Yield the outputs batch by batch.
+
+        Raises:
+            EngineError: a prompt fills the model's context, an adapter is not one of this base, or one request by
+                itself does not fit in memory.
+        """
+        for batch in self.split(list(requests)):
+            if all((request.cell, request.id) in done for request in batch):
+                continue
+            for output in self._fitting(batch):
+                if (output.cell, output.id) not in done:
+                    yield output
 
     def loglikelihood(self, requests: Iterable[Request], done: Container[tuple[str, str]] = ()) -> Iterator[Output]:
-        """Yield the outputs batch by batch, cells as above; ``generate.likelihood`` says how texts are scored and read.
+        """Yield the outputs batch by batch; ``generate.likelihood`` says how texts are scored and read.
 
         Raises:
             EngineError: a candidate has more tokens than the model's context (the harness would drop its beginning), or
                 the tokenizer has no token to begin with.
         """
-        for adapter, group in _cells(requests):
-            texts = self._encode(group)
-            for batch in likelihood.batches(texts, self.batch_size, self._reads_trees()):
-                if all((group[at].cell, group[at].id) in done for at in batch):
-                    continue
-                self._use(adapter)
-                outputs = self._score([group[at] for at in batch], [texts[at] for at in batch])
-                yield from (output for output in outputs if (output.cell, output.id) not in done)
+        for batch in self.split(list(requests)):
+            if all((request.cell, request.id) in done for request in batch):
+                continue
+            trees = self._reads_trees()
+            self._use(batch[0].adapter)
+            for output in self._score(batch, trees):
+                if (output.cell, output.id) not in done:
+                    yield output
 
-    def _load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        if self._loaded is None:
-            from transformers import AutoModelForCausalLM, AutoTokenizer
+    def split(self, requests: Sequence[Request]) -> list[list[Request]]:
+        """The batches that these requests are answered in; each by itself is split into itself. Loads no weights.
+
+        Raises:
+            EngineError: a prompt or a candidate is longer than the model's context.
+        """
+        found: list[list[Request]] = []
+        written = [request for request in requests if not request.candidates]
+        if written:
+            prompts = [_without_end(request, self._tokenizer) for request in written]
+            self._check_lengths(written, [len(prompt) + 1 for prompt in prompts])
+            across = batches.mixed((request.adapter for request in written), self.batch_size)
+            found += [
+                [written[at] for at in batch]
+                for batch in batches.split(
+                    written, prompts, size=self.batch_size, tokens=self.batch_tokens, across=across
+                )
+            ]
+        ranked: dict[str | None, list[Request]] = {}
+        for request in requests:
+            if request.candidates:
+                ranked.setdefault(request.adapter, []).append(request)
+        for group in ranked.values():
+            texts = self._encode(group)
+            self._check_lengths(group, [max(map(len, some)) for some in texts])
+            found += [[group[at] for at in batch] for batch in likelihood.batches(texts, self.batch_size)]
+        return found
+
+    @functools.cached_property
+    def _tokenizer(self) -> PreTrainedTokenizerBase:
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        return tokenizer
+
+    def _load(self) -> PreTrainedModel:
+        if self._base is None:
+            from transformers import AutoModelForCausalLM
 
             model = AutoModelForCausalLM.from_pretrained(
                 self.folder, dtype=getattr(torch, self.dtype), local_files_only=True, use_safetensors=True
             )
-            tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True, padding_side="left")
-            if tokenizer.pad_token_id is None:
-                tokenizer.pad_token = tokenizer.eos_token
-            self._loaded = model.to(self.device).eval(), tokenizer
-        return self._loaded
+            try:
+                self._base = model.to(self.device).eval()
+            except torch.OutOfMemoryError as error:
+                raise EngineError(
+                    f"{self.folder}: its weights do not fit on {self.device} ({_first_line(error)}). Use a device with"
+                    " more memory, dtype: bfloat16, or engine: vllm with tensor_parallel."
+                ) from error
+        return self._base
 
-    def _batches(self, requests: list[Request]) -> list[list[Request]]:
-        """Similar lengths together; requests that are sampled differently apart."""
-        _, tokenizer = self._load()
-        lengths = [
-            len(ids) for ids in tokenizer([request.prompt + request.prefix for request in requests])["input_ids"]
-        ]
-        order = sorted(
-            zip(lengths, requests, strict=True), key=lambda pair: (repr(pair[1].sampling), pair[0], pair[1].id)
+    def _check_lengths(self, requests: Sequence[Request], lengths: Sequence[int]) -> None:
+        from transformers import AutoConfig
+
+        room = likelihood.context(self._base.config if self._base else AutoConfig.from_pretrained(self.folder))
+        long = [(length, request) for length, request in zip(lengths, requests, strict=True) if room and length > room]
+        if long:
+            length, request = max(long, key=lambda pair: pair[0])
+            what = "a candidate" if request.candidates else "a prompt and one token"
+            raise EngineError(
+                f"{request.cell}, request {request.id}: {what} of {length} tokens, and {self.folder} reads {room}"
+                f" ({len(long)} requests are too long). Shorten or leave out such items."
+            )
+
+    def _use(self, adapter: str | None) -> None:
+        """Make the model the base with this adapter, exactly: no trace of the one before stays in the weights."""
+        self._unload()
+        if adapter == self._adapter:
+            return
+        model = self._load()
+        with torch.no_grad():
+            for name, weight in self._pristine.items():
+                model.get_parameter(name).copy_(weight)
+        self._adapter = None
+        if adapter is not None:
+            tuned = self._tuned(model, adapter)
+            for name, module in tuned.get_base_model().named_modules():
+                layer = getattr(module, "base_layer", None)
+                if layer is not None and f"{name}.weight" not in self._pristine:
+                    # Kept off the device, whose memory the batches need.
+                    self._pristine[f"{name}.weight"] = layer.weight.detach().to("cpu", copy=True)
+            self._base = tuned.merge_and_unload()
+            self._adapter = adapter
+
+    def _use_together(self, adapters: Iterable[str | None]) -> list[str]:
+        """Have these adapters on the fly; returns the name of each in the model."""
+        wanted = list(adapters)
+        for adapter in dict.fromkeys(wanted):
+            if adapter is None or adapter in self._names:
+                continue
+            name = f"adapter {len(self._names)}"
+            if self._on_the_fly is None:
+                self._use(None)
+                self._on_the_fly = self._tuned(self._load(), adapter, name).eval()
+                self._names[None] = "__base__"
+            else:
+                try:
+                    self._on_the_fly.load_adapter(adapter, name)
+                except (OSError, ValueError, RuntimeError) as error:
+                    raise self._foreign(adapter, error) from error
+            self._names[adapter] = name
+        return [self._names[adapter] for adapter in wanted]
+
+    def _unload(self) -> None:
+        if self._on_the_fly is not None:
+            self._base = self._on_the_fly.unload()
+            self._on_the_fly, self._names = None, {}
+
+    def _tuned(self, model: PreTrainedModel, adapter: str, name: str = "default") -> Any:
+        from peft import PeftModel
+
+        try:
+            return PeftModel.from_pretrained(model, adapter, name)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise self._foreign(adapter, error) from error
+
+    def _foreign(self, adapter: str, error: Exception) -> EngineError:
+        return EngineError(
+            f"{adapter}: cannot be loaded as an adapter of {self.folder} ({_first_line(error)}). Was it tuned on another"
+            " base model? Delete its folder, and the next run tunes it again."
         )
-        batches: list[list[Request]] = []
-        for _, alike in itertools.groupby((request for _, request in order), key=lambda request: request.sampling):
-            group = list(alike)
-            batches += [group[start : start + self.batch_size] for start in range(0, len(group), self.batch_size)]
-        return batches
 
     def _prefix(self) -> int:
-        prefix = likelihood.prefix_token(self._load()[1])
+        prefix = likelihood.prefix_token(self._tokenizer)
         if prefix is None:
             raise EngineError(
                 f"{self.folder}: its tokenizer has neither a bos_token nor an eos_token. Name one of them."
@@ -120,97 +243,165 @@ class TransformersEngine:
     def _reads_trees(self) -> bool:
         if self._trees is None:
             self._use(None)  # the base is asked, so that a resumed run is told the same
-            self._trees = likelihood.reads_trees(self._load()[0], self._prefix())
+            self._trees = likelihood.reads_trees(self._load(), self._prefix())
         return self._trees
 
-    def _encode(self, requests: list[Request]) -> list[list[likelihood.Tokens]]:
+    def _encode(self, requests: Sequence[Request]) -> list[list[likelihood.Tokens]]:
         """The tokens of each request's candidates."""
-        model, tokenizer = self._load()
         texts = iter(
-            likelihood.encode(tokenizer, self._prefix(), [one for some in requests for one in some.candidates])
+            likelihood.encode(self._tokenizer, self._prefix(), [one for some in requests for one in some.candidates])
         )
-        found = [list(itertools.islice(texts, len(request.candidates))) for request in requests]
-        room = likelihood.context(model)
-        for request, candidates in zip(requests, found, strict=True):
-            longest = max(map(len, candidates), default=0)
-            if room is not None and longest > room:
-                raise EngineError(
-                    f"{request.cell}, request {request.id}: a candidate of {longest} tokens, and {self.folder} reads"
-                    f" {room}. Shorten it."
-                )
-        return found
+        return [[next(texts) for _ in request.candidates] for request in requests]
 
-    def _score(self, batch: list[Request], texts: list[list[likelihood.Tokens]]) -> list[Output]:
-        model, _ = self._load()
+    def _score(self, batch: list[Request], trees: bool) -> list[Output]:
+        texts = self._encode(batch)
         flat = [text for some in texts for text in some]
-        values = iter(likelihood.score(model, self._prefix(), flat, self._reads_trees()))
+        values = iter(likelihood.score(self._load(), self._prefix(), flat, trees))
         outputs = []
         for request, some in zip(batch, texts, strict=True):
             lengths = tuple(map(len, some))
-            scores = tuple(itertools.islice(values, len(some)))
+            scores = tuple(next(values) for _ in some)
             outputs.append(Output(request.id, request.cell, "", "ranked", sum(lengths), scores, lengths))
         return outputs
 
-    def _use(self, adapter: str | None) -> None:
-        """Make the model the base with this adapter, exactly: no trace of the one before stays in the weights."""
-        if adapter == self._adapter:
-            return
-        model, tokenizer = self._load()
-        with torch.no_grad():
-            for name, weight in self._pristine.items():
-                model.get_parameter(name).copy_(weight)
-        self._adapter = None
-        if adapter is not None:
-            from peft import PeftModel
-
+    def _fitting(self, batch: list[Request]) -> Iterator[Output]:
+        """Answer a batch, in halves of halves where it does not fit in memory."""
+        size = self._size(batch)
+        if self._fits is None or size <= self._fits or len(batch) == 1:
             try:
-                tuned = PeftModel.from_pretrained(model, adapter)
-            except (OSError, ValueError, RuntimeError) as error:
-                raise EngineError(f"{adapter}: cannot be loaded as an adapter of {self.folder} ({error}).") from error
-            for name, module in tuned.get_base_model().named_modules():
-                layer = getattr(module, "base_layer", None)
-                if layer is not None and f"{name}.weight" not in self._pristine:
-                    self._pristine[f"{name}.weight"] = layer.weight.detach().clone()
-            self._loaded = tuned.merge_and_unload(), tokenizer
-            self._adapter = adapter
+                yield from self._generate(batch)
+                return
+            except torch.OutOfMemoryError as error:
+                if len(batch) == 1:
+                    raise EngineError(
+                        f"{batch[0].cell}, request {batch[0].id}: does not fit in the memory of {self.device} by itself"
+                        f" ({_first_line(error)}). Lower sampling.max_tokens, or use a device with more memory."
+                    ) from error
+            self._fits = size // 2
+            log.warning(
+                "a batch of %d requests and %d tokens does not fit in memory: going on with half of it; set"
+                " execution.batch_tokens: %d to begin with that",
+                len(batch),
+                size,
+                self._fits,
+            )
+            gc.collect()
+            if self.device.startswith("cuda"):
+                torch.cuda.empty_cache()
+        half = len(batch) // 2
+        yield from self._fitting(batch[:half])
+        yield from self._fitting(batch[half:])
+
+    def _size(self, batch: list[Request]) -> int:
+        """Tokens of a batch, padding and answers included."""
+        longest = max(len(_without_end(request, self._tokenizer)) for request in batch)
+        return len(batch) * (longest + batch[0].sampling.max_tokens)
 
     def _generate(self, batch: list[Request]) -> list[Output]:
-        from transformers import LogitsProcessorList, StoppingCriteriaList
-
-        model, tokenizer = self._load()
-        sampling = batch[0].sampling
-        rows = [_without_end(request, tokenizer) for request in batch]
-        shared = _shared(rows)
-        input_ids, attention_mask = _padded(rows, shared, tokenizer.pad_token_id)
+        adapters = {request.adapter for request in batch}
+        if len(adapters) == 1:
+            self._use(batch[0].adapter)
+            names = None
+        else:
+            names = self._use_together(request.adapter for request in batch)
+        prompts = [_without_end(request, self._tokenizer) for request in batch]
         with torch.inference_mode():
-            read = {}
-            if shared:
-                head = torch.tensor([rows[0][:shared]], device=self.device)
-                cache = model(input_ids=head, use_cache=True, logits_to_keep=1).past_key_values
-                cache.batch_repeat_interleave(len(rows))
-                read = {"past_key_values": cache}
-            result = model.generate(
-                input_ids=input_ids.to(self.device),
-                attention_mask=attention_mask.to(self.device),
-                **read,
-                generation_config=_greedy(sampling, tokenizer),
-                logits_processor=LogitsProcessorList([_Draw(batch, self.device)]),
-                stopping_criteria=StoppingCriteriaList([_Stop(tokenizer, sampling.stop, input_ids.shape[1])]),
-            )
-        return [
-            _output(request, row.tolist(), tokenizer)
-            for request, row in zip(batch, result[:, input_ids.shape[1] :], strict=True)
-        ]
+            rows = _Rows(self._on_the_fly or self._load(), self._tokenizer, prompts, names, self.device)
+            texts = rows.write(batch)
+        return [_output(request, ids, self._tokenizer) for request, ids in zip(batch, texts, strict=True)]
 
 
-def _cells(requests: Iterable[Request]) -> list[tuple[str | None, list[Request]]]:
-    """Adapter and requests of each cell; one adapter after the other, in order of first appearance."""
-    cells: dict[tuple[str | None, str], list[Request]] = {}
-    for request in requests:
-        cells.setdefault((request.adapter, request.cell), []).append(request)
-    rank = {adapter: index for index, adapter in enumerate(dict.fromkeys(adapter for adapter, _ in cells))}
-    # Sorting is stable within an adapter.
-    return [(adapter, group) for (adapter, _), group in sorted(cells.items(), key=lambda pair: rank[pair[0][0]])]
+class _Rows:
+    """The rows of a batch while they are written."""
+
+    cache: Any = None
+    """Keys and values of what has been read."""
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: PreTrainedTokenizerBase,
+        prompts: list[list[int]],
+        adapters: list[str] | None,
+        device: str,
+    ) -> None:
+        """``adapters``: of each row, by its name in a model that applies them on the fly."""
+        self.model = model
+        self.tokenizer = tokenizer
+        self.device = device
+        self.prompts = prompts
+        self.adapters = adapters
+        forward = inspect.signature(type(model.get_base_model() if adapters else model).forward)
+        self.accepted = frozenset(forward.parameters)
+        shared = _shared(prompts) if adapters is None else 0
+        ids, mask = _padded(prompts, shared, tokenizer.pad_token_id)
+        self.mask = mask.to(device)
+        if shared:
+            head = torch.tensor([prompts[0][:shared]], device=device)
+            self._read(head, torch.ones_like(head))
+            self.cache.batch_repeat_interleave(len(prompts))
+        self.logits = self._read(ids[:, shared:].to(device), self.mask)
+
+    def _read(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Read tokens behind those in the cache; returns the logits behind the last, shape (rows, vocabulary)."""
+        inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": mask, "use_cache": True}
+        if self.cache is not None:
+            inputs["past_key_values"] = self.cache
+        if "position_ids" in self.accepted:
+            positions = (mask.cumsum(-1) - 1).clamp(min=0)
+            inputs["position_ids"] = positions[:, -ids.shape[1] :]
+        if "logits_to_keep" in self.accepted:
+            inputs["logits_to_keep"] = 1
+        if self.adapters:
+            inputs["adapter_names"] = self.adapters
+        result = self.model(**inputs)
+        self.cache = result.past_key_values
+        logits: torch.Tensor = result.logits[:, -1]
+        return logits
+
+    def write(self, batch: list[Request]) -> list[list[int]]:
+        """The tokens that each row is continued with, its end token included."""
+        sampling = batch[0].sampling
+        room = likelihood.context(self.model.config)
+        texts: list[list[int]] = [[] for _ in batch]
+        table = np.stack([uniforms(request.id, request.seed, sampling.max_tokens) for request in batch])
+        noise = torch.from_numpy(table).to(self.device)
+        rows = list(range(len(batch)))
+        ended = [False] * len(batch)
+        for step in range(sampling.max_tokens):
+            chosen = draw(self.logits, noise[rows, step], temperature=sampling.temperature, top_p=sampling.top_p)
+            for row, token in zip(rows, chosen.tolist(), strict=True):
+                if not ended[row]:
+                    texts[row].append(token)
+            ended = self._ended(texts, ended, sampling.stop, room)
+            left = [at for at, row in enumerate(rows) if not ended[row]]
+            if not left or step + 1 == sampling.max_tokens:
+                break
+            if _ENDED * (len(rows) - len(left)) >= len(rows):
+                chosen = chosen[left]
+                rows = self._keep(rows, left)
+            self.mask = torch.cat([self.mask, self.mask.new_ones((len(rows), 1))], dim=-1)
+            self.logits = self._read(chosen[:, None], self.mask)
+        return texts
+
+    def _ended(self, texts: list[list[int]], ended: list[bool], stop: tuple[str, ...], room: int | None) -> list[bool]:
+        end = self.tokenizer.eos_token_id
+        going = [row for row, over in enumerate(ended) if not over]
+        tails = self.tokenizer.batch_decode([texts[row][-_STOP_WINDOW:] for row in going]) if stop else []
+        now = list(ended)
+        for at, row in enumerate(going):
+            full = room is not None and len(self.prompts[row]) + len(texts[row]) >= room
+            now[row] = texts[row][-1] == end or full or (bool(stop) and any(one in tails[at] for one in stop))
+        return now
+
+    def _keep(self, rows: list[int], left: list[int]) -> list[int]:
+        """Take out all rows but these."""
+        index = torch.tensor(left, device=self.device)
+        self.cache.batch_select_indices(index)
+        self.mask = self.mask[index]
+        if self.adapters:
+            self.adapters = [self.adapters[at] for at in left]
+        return [rows[at] for at in left]
 
 
 def _without_end(request: Request, tokenizer: PreTrainedTokenizerBase) -> list[int]:
@@ -224,7 +415,7 @@ def _shared(rows: list[list[int]]) -> int:
     first, last = min(rows), max(rows)
     most = min(len(row) for row in rows) - 1  # each row needs a token of its own to go on from
     count = next((at for at in range(most) if first[at] != last[at]), most)
-    return count if len(rows) > 1 and count >= _WORTH else 0
+    return count if len(rows) > 1 and count >= batches.HEAD else 0
 
 
 def _padded(rows: list[list[int]], shared: int, pad: int | None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -240,60 +431,17 @@ def _padded(rows: list[list[int]], shared: int, pad: int | None) -> tuple[torch.
     return ids, mask
 
 
-def _greedy(sampling: Sampling, tokenizer: PreTrainedTokenizerBase) -> Any:
-    """``generate`` takes the most likely token; which one that is has been decided by ``_Draw``."""
-    from transformers import GenerationConfig
-
-    return GenerationConfig(
-        max_new_tokens=sampling.max_tokens,
-        do_sample=False,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-
-
-class _Draw:
-    """Logits processor that leaves one token possible: the one drawn with the row's own random number."""
-
-    def __init__(self, batch: list[Request], device: str) -> None:
-        self.sampling = batch[0].sampling
-        table = np.stack([uniforms(request.id, request.seed, self.sampling.max_tokens) for request in batch])
-        self.uniforms = torch.from_numpy(table).to(device)
-        self.step = 0
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        chosen = draw(
-            scores, self.uniforms[:, self.step], temperature=self.sampling.temperature, top_p=self.sampling.top_p
-        )
-        self.step += 1
-        only = torch.full_like(scores, -torch.inf)
-        return only.scatter_(-1, chosen.unsqueeze(-1), 0.0)
-
-
-class _Stop:
-    """Stopping criterion: a row ends once a stop string is in its last tokens."""
-
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: tuple[str, ...], prompt_length: int) -> None:
-        self.tokenizer = tokenizer
-        self.stop = stop
-        self.prompt_length = prompt_length
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: object) -> torch.Tensor:
-        tail = input_ids[:, max(self.prompt_length, input_ids.shape[1] - _STOP_WINDOW) :]
-        texts = self.tokenizer.batch_decode(tail) if self.stop else [""] * len(input_ids)
-        ended = [any(stop in text for stop in self.stop) for text in texts]
-        return torch.tensor(ended, device=input_ids.device)
-
-
 def _output(request: Request, ids: list[int], tokenizer: PreTrainedTokenizerBase) -> Output:
     """Cut the row at its end token and before its first stop string."""
-    ended = tokenizer.eos_token_id in ids
+    ended = ids[-1:] == [tokenizer.eos_token_id]
     if ended:
-        ids = ids[: ids.index(tokenizer.eos_token_id)]
+        ids = ids[:-1]
     text = tokenizer.decode(ids, skip_special_tokens=True)
     starts = [at for at in (text.find(stop) for stop in request.sampling.stop) if at >= 0]
     if starts:
         return Output(request.id, request.cell, request.prefix + text[: min(starts)], "stop", len(ids))
-    if not ended and tokenizer.pad_token_id in ids:
-        ids = ids[: ids.index(tokenizer.pad_token_id)]
     return Output(request.id, request.cell, request.prefix + text, "eos" if ended else "length", len(ids))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -10,9 +10,25 @@ from babeltune.errors import EngineError
 from babeltune.generate.journal import Journal, encode
 from babeltune.records import Item, Request
 from babeltune.study.artefacts import JOURNAL, OUTPUTS
-from babeltune.study.plan import Step
+from babeltune.study.plan import Plan, Step
 from babeltune.study.session import Event, Session
 from babeltune.study.store import write_atomically
+
+_FEW = 4096
+"""Up to so many requests of a model, all go to the engine, finished ones too, which may lay adapters together."""
+
+
+def _with_neighbours(steps: Sequence[Step], plan: Plan) -> list[Step]:
+    """The steps and, so that an engine forms the batches of an undisturbed run, the cells that may share them.
+
+    These are the finished ones of the same adapters; of the whole model where it has so few requests that a batch may
+    hold several adapters. In the order of the plan.
+    """
+    ours = {step.key for step in steps}
+    cells = [step for step in plan.of("generate") if step.model == steps[0].model]
+    few = sum(step.work for step in cells) <= _FEW
+    adapters = {step.needs for step in steps}
+    return [step for step in cells if step.key in ours or few or step.needs in adapters]
 
 
 def generate(steps: Sequence[Step], session: Session) -> None:
@@ -29,7 +45,8 @@ def generate(steps: Sequence[Step], session: Session) -> None:
     items: dict[str, list[Item]] = {}
     written: list[Request] = []
     ranked: list[Request] = []
-    for step in steps:
+    over: set[tuple[str, str]] = set()
+    for step in _with_neighbours(steps, session.opened.plan):
         assert step.cell is not None
         adapters = session.needed(step)
         task = session.task(step.cell.task)
@@ -39,6 +56,8 @@ def generate(steps: Sequence[Step], session: Session) -> None:
             dataclasses.replace(task.request(item), cell=step.name, seed=step.cell.seed, adapter=adapter)
             for item in items[step.name]
         )
+        if step.name not in by_name:
+            over |= {(step.name, item.id) for item in items[step.name]}
 
     def publish(name: str) -> None:
         """Outputs in the order of the items, then the record; the journal stays until both are there."""
@@ -49,8 +68,8 @@ def generate(steps: Sequence[Step], session: Session) -> None:
         journals[name].path.unlink()
         store.publish(by_name[name])
 
-    kept = frozenset((name, output) for name, journal in journals.items() for output in journal.outputs)
-    finished = len(kept)
+    journalled = frozenset((name, output) for name, journal in journals.items() for output in journal.outputs)
+    kept, finished = journalled | over, len(journalled)
     session.tell(Event("generate", "", finished, total, "outputs"))
     for name, journal in journals.items():
         if len(journal.outputs) == len(items[name]):
