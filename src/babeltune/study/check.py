@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,8 @@ def open_study(
     located = _models(parsed, problems, downloads, download=download)
     _clashes(parsed, problems)
     exposure = _exposure(parsed, problems)
+    if may_lack == "nothing":
+        _packages(parsed, problems)
     identifier = _identifier(parsed, problems, downloads, download=download)
     source = _source(parsed)
     chats = _chats(parsed, source, problems, downloads, download=download)
@@ -138,6 +141,22 @@ def _models(
             what, _, fix = str(error).partition(". ")
             problems.append(Problem(f"models[{index}]", what, f"{fix.rstrip('.')}.", line))
     return found
+
+
+def _packages(parsed: Parsed, problems: list[Problem]) -> None:
+    """What a study asks for and is not installed: found before the tuning, not after it."""
+    for place, value, package, extra in (
+        (("engine",), "vllm", "vllm", "vllm"),
+        (("recipe", "base_bits"), 4, "bitsandbytes", "quantised"),
+        (("recipe", "base_bits"), 8, "bitsandbytes", "quantised"),
+    ):
+        found: object = parsed.raw
+        for key in place:
+            found = found.get(key) if isinstance(found, dict) else None
+        if found == value and importlib.util.find_spec(package) is None:
+            what = f"'{value}' needs the package {package}, which is not installed"
+            fix = f'Run: pip install "babeltune[{extra}]".'
+            problems.append(Problem(".".join(place), what, fix, parsed.line(*place)))
 
 
 def _exposure(parsed: Parsed, problems: list[Problem]) -> dict[str, dict[str, float]]:

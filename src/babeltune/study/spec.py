@@ -65,6 +65,8 @@ class ModelSpec(_Model):
     revision: str | None = None
     pretraining: str | None = None
     """What it saw of each language: ``llama2``, ``falcon`` or ``gpt3`` (the paper's Table 1), or a census's CSV."""
+    parameters: Annotated[float, Field(ge=1e6)] | None = None
+    """How many it has, such as 6.7e9: for the estimate of ``plan`` alone, while the model is not at hand. Not hashed."""
 
     @property
     def name(self) -> str:
