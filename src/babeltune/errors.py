@@ -11,7 +11,8 @@ BabeltuneError                 what went wrong, where, why, and what to do next
 ├── ModelError                 a base model that cannot be found, read or converted
 ├── StoreError                 the runs folder: unreadable record, foreign content, no space
 │   └── LockedError            another run of the same study holds it
-└── EngineError                an engine could not complete its requests
+├── EngineError                an engine could not complete its requests
+└── PushError                  the hub did not take an exported folder
 
 Exit codes of the command line: 0 done, 1 any other ``BabeltuneError``, 2 an ``InputError``, 3 a ``LockedError``,
 130 interrupted with Ctrl-C.
@@ -59,6 +60,10 @@ class InputError(BabeltuneError):
         head = f"{subject}: {count} problem{'s' if count != 1 else ''}"
         super().__init__("\n".join([head, *(f"  - {problem}" for problem in self.problems)]))
 
+    def __reduce__(self) -> tuple[type[InputError], tuple[str, tuple[Problem, ...]]]:
+        """Travels between processes as any exception does."""
+        return type(self), (self.subject, self.problems)
+
 
 class StudyError(InputError):
     """A study file that cannot be run as written."""
@@ -100,3 +105,7 @@ class LockedError(StoreError):
 
 class EngineError(BabeltuneError):
     """An engine could not complete its requests."""
+
+
+class PushError(BabeltuneError):
+    """The hub did not take an exported folder."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import dataclasses
 from pathlib import Path
 
 from babeltune.languages import exposure, published
 from babeltune.report.render import render
-from babeltune.report.results import COLUMNS, Results
+from babeltune.report.results import COLUMNS, Curve, Results
 
 
 def rendered(results: Results, folder: Path) -> dict[str, bytes]:
@@ -56,3 +57,15 @@ def test_what_the_models_saw_is_beside_the_results_where_it_is_known(results: Re
     # Nothing else knows of it.
     without = rendered(results, tmp_path / "without")
     assert {name: content for name, content in files.items() if name != "exposure.csv"} == without
+
+
+def test_the_losses_are_drawn_where_they_were_kept(results: Results, tmp_path: Path) -> None:
+    curves = tuple(Curve("tiny", mix, 0, ((1, 2.5), (2, 1.25)), 12345) for mix in ("mono", "multi-2"))
+    kept = dataclasses.replace(results, curves=curves)
+    once, again = rendered(kept, tmp_path / "once"), rendered(kept, tmp_path / "again")
+    assert once == again
+    assert set(once) - set(rendered(results, tmp_path / "without")) == {"losses.svg", "losses.png"}
+    html = once["index.html"].decode()
+    assert base64.b64encode(once["losses.svg"]).decode() in html
+    row = "<td>tiny</td><td>multi-2</td><td>0</td><td>2</td><td>12,345</td><td>2.500</td><td>1.250</td>"
+    assert row in html

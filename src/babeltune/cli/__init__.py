@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from babeltune.cli import census, lid, lint_prompts, mix, score, study
+from babeltune.cli import census, chat, export, lid, lint_prompts, mix, score, study
 from babeltune.cli.terminal import errors
 from babeltune.errors import BabeltuneError
 
@@ -19,7 +19,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-for verb in (study.plan, mix.mix, study.run, study.status, study.report, score.score, lid.lid, census.census):
+for verb in (
+    study.plan, mix.mix, study.run, study.status, study.report, chat.chat, export.export, score.score, lid.lid,
+    census.census,
+):  # fmt: skip
     app.command()(verb)
 app.command("lint-prompts")(lint_prompts.lint_prompts)
 

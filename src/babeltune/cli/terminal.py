@@ -114,3 +114,12 @@ def line_of(row: object) -> str:
     """A line of JSON in which nothing is left that a terminal would obey."""
     text = json.dumps(row, ensure_ascii=False).encode("utf-8", "replace").decode()  # half a character: a question mark
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Controls but tab and newline, line separators, bidirectional marks, and lone surrogates, which have no UTF-8."""
+
+
+def visible(text: str) -> str:
+    """Text of a model, in which whatever a terminal would obey is shown by its code point, as the page shows it."""
+    return _STEERING.sub(lambda found: f"\u27e8U+{ord(found[0]):04X}\u27e9", text.replace("\t", " "))

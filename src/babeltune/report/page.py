@@ -29,8 +29,8 @@ _STEERING = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\
 """Controls, line separators, bidirectional marks, and lone surrogates, which have no UTF-8."""
 
 
-def page(results: Results, figures: Mapping[str, str]) -> str:
-    """The HTML. ``figures``: model -> SVG of its Figure 1."""
+def page(results: Results, figures: Mapping[str, str], curves: str = "") -> str:
+    """The HTML. ``figures``: model -> SVG of its Figure 1. ``curves``: SVG of the training losses."""
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, finalize=_visible
     )
@@ -39,6 +39,7 @@ def page(results: Results, figures: Mapping[str, str]) -> str:
     return environment.get_template("page.html.j2").render(
         results=results,
         figures={model: base64.b64encode(svg.encode()).decode() for model, svg in figures.items()},
+        curves=base64.b64encode(curves.encode()).decode(),
         boards={model: _boards(results, model) for model in results.models()},
         missing=[row for row in results.rows if row["unscored"]],
         recipe=yaml.safe_dump(dict(results.recipe), sort_keys=False, allow_unicode=True),

@@ -11,7 +11,8 @@ from babeltune.report.results import Results
 def render(results: Results, folder: Path) -> None:
     """Write ``results.csv``, Figure 1 and Markdown tables of each model, and ``index.html``.
 
-    ``exposure.csv`` is beside them where the study says what its models were pretrained on.
+    ``exposure.csv`` is beside them where the study says what its models were pretrained on, and ``losses.svg`` and
+    ``.png`` where the losses of its tunings were kept.
 
     Figure 1 is drawn where language agreement was measured. It is ``figure-1.svg`` and ``.png``; of several models each but the first has its name behind the number.
     """
@@ -28,5 +29,9 @@ def render(results: Results, folder: Path) -> None:
             drawn[model] = (folder / f"{name}.svg").read_text(encoding="utf-8")
         shown = [f"### {board.heading}\n\n{tables.markdown(results, model, board)}" for board in results.boards(model)]
         texts.append("\n".join([f"## {model}\n", *shown]))
+    curves = ""
+    if results.curves:
+        figures.save(figures.losses(results), folder, "losses")
+        curves = (folder / "losses.svg").read_text(encoding="utf-8")
     (folder / "tables.md").write_text("\n".join(texts), encoding="utf-8")
-    (folder / "index.html").write_text(page.page(results, drawn), encoding="utf-8")
+    (folder / "index.html").write_text(page.page(results, drawn, curves), encoding="utf-8")

@@ -64,6 +64,35 @@ METRICS = {
 """Metric -> what it is, in words."""
 
 
+_ENDS = 10
+"""Updates at either end of a tuning over which its first and last loss are averaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The training loss of one adapter."""
+
+    model: str
+    mix: str
+    tuning_seed: int
+    losses: tuple[tuple[int, float], ...]
+    """Update, counted from 1, and the mean loss of its batch [nats per token]."""
+    tokens: int
+    """Real tokens of the whole tuning, padding not counted."""
+
+    @property
+    def updates(self) -> int:
+        """Number of updates."""
+        return self.losses[-1][0]
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Mean loss of the first ten and of the last ten updates; of each half where there are fewer than twenty."""
+        losses = [loss for _, loss in self.losses]
+        count = max(1, min(_ENDS, len(losses) // 2))
+        return sum(losses[:count]) / count, sum(losses[-count:]) / count
+
+
 @dataclass(frozen=True, slots=True)
 class Results:
     """One study's."""
@@ -89,6 +118,8 @@ class Results:
     """Step -> fingerprint."""
     exposure: Mapping[str, Mapping[str, Exposure]] = field(default_factory=dict)
     """Model -> language -> what it saw in pretraining, where the study says what that was."""
+    curves: tuple[Curve, ...] = ()
+    """One an adapter whose losses are kept, in the order of the study file."""
 
     def table(self) -> pl.DataFrame:
         """The rows as ``results.csv`` has them."""
