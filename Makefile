@@ -1,6 +1,6 @@
 # make demo   the paper in miniature, on this machine's CPU: about ten minutes, installation aside
 # make test   lint, types and the tests that need no real model
-.PHONY: demo test test-slow test-ray bench clean
+.PHONY: demo test test-slow test-ray test-vllm bench clean
 
 PYTHON ?= python3.11
 RUNS ?= runs
@@ -24,13 +24,19 @@ test-slow: $(READY)
 
 test-ray: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-ray.lock
-	$(BIN)/pytest -m slow tests/data/census
+	$(BIN)/pytest -m slow tests/data/census tests/study/test_ray.py
+
+# In an environment of its own: vLLM brings a hundred packages. On a CPU; docs/vllm.md says how to have it on a GPU.
+test-vllm:
+	$(MAKE) VENV=.venv-vllm .venv-vllm/.ready
+	.venv-vllm/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements-vllm.lock
+	.venv-vllm/bin/pytest -m vllm tests/generate
 
 bench: $(READY)
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-vllm build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(READY): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $$(command -v $(PYTHON) || command -v python3) -m venv $(VENV)

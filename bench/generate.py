@@ -23,6 +23,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from transformers.utils import logging
 
 from babeltune.data.identify import identifier
 from babeltune.data.sources import Source, read_chats
@@ -43,7 +44,7 @@ RECIPE = LoraRecipe(
 )  # fmt: skip
 DIALOGUE = ("en", "es", "de", "fr", "ru", "zh")
 SIMPLIFICATION = ("en", "de")
-ITEMS, TOKENS, BATCH = 12, 48, 8
+ITEMS, TOKENS, BATCH = 6, 48, 8
 TIES = 0.02
 """Share of greedy answers that may differ: two tokens may be as likely as each other to the last digits."""
 GREEDY = 2
@@ -162,6 +163,7 @@ def main() -> int:
     )
     parser.add_argument("--rounds", type=int, default=1)
     given = parser.parse_args()
+    logging.disable_progress_bar()
     base = prepare(locate(ModelSpec(id=BUNDLED)))
     with tempfile.TemporaryDirectory() as made:
         tuned = adapters(base, Path(made))

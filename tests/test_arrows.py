@@ -98,9 +98,9 @@ def test_trl_is_known_to_the_tuning_alone() -> None:
     assert importers("trl") == {"finetune/train.py"}
 
 
-def test_peft_is_known_to_the_tuning_and_the_transformers_engine_alone() -> None:
-    assert importers("peft") == {"finetune/train.py", "generate/transformers.py"}
+def test_peft_is_known_to_the_tuning_the_merge_and_the_transformers_engine_alone() -> None:
+    assert importers("peft") == {"finetune/merge.py", "finetune/train.py", "generate/transformers.py"}
 
 
-def test_ray_is_known_to_the_census_alone() -> None:
-    assert importers("ray") == {"data/census/on_ray.py"}
+def test_ray_is_known_to_the_census_and_the_executor_alone() -> None:
+    assert importers("ray") == {"data/census/on_ray.py", "study/ray.py", "study/replicas.py"}

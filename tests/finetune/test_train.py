@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 from pathlib import Path
 
@@ -10,12 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from peft import PeftModel
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaModel
 
 from babeltune.data.sources import read_chats
+from babeltune.errors import ModelError, TemplateError
+from babeltune.finetune import train
 from babeltune.finetune.recipe import LoraRecipe
 from babeltune.finetune.template import Encoded, encode
 from babeltune.finetune.train import Hardware, Tuner, arrange
+from babeltune.records import Chat, Turn
 
 RECIPE = LoraRecipe(
     rank=4, alpha=8, learning_rate=1e-3, epochs=2, batch=4, max_tokens=120, loss_on="answers", dropout=0.1
@@ -136,7 +140,7 @@ def test_base_is_untouched_by_tuning(model_folder, tuned):
     before = AutoModelForCausalLM.from_pretrained(model_folder)
     tuner = Tuner(model_folder, Hardware())
     tuner.tune(CHATS[:4], RECIPE, 0, tuned.parent / "untouched", ignore)
-    after = tuner._base()
+    after = tuner._base(RECIPE)
     assert same(dict(before.state_dict()), dict(after.state_dict()))
     assert not isinstance(after, PeftModel)
 
@@ -154,3 +158,143 @@ def test_micro_batches_leave_steps_and_losses_as_they_are(model_folder, tuned, t
     assert [row["loss"] for row in losses[1]] == pytest.approx([row["loss"] for row in losses[0]], abs=2e-3)
     tensors = weights(whole), weights(parts)
     assert all(torch.allclose(tensors[0][name], tensors[1][name], atol=1e-4) for name in tensors[0])
+
+
+@pytest.mark.parametrize(("steps", "order"), [(1, "random"), (7, "random"), (12, "length-grouped")])
+def test_steps_are_full_batches_over_as_many_epochs_as_it_takes(steps, order):
+    rows = [Encoded((1,) * (at % 7 + 1), (1,) * (at % 7 + 1)) for at in range(10)]
+    recipe = LoraRecipe(batch=4, epochs=3, steps=steps, order=order)
+    found = arrange(rows, recipe, 0)
+    assert len(found) == steps * 4 == recipe.updates(10) * 4
+    epochs = steps * 4 // 10
+    assert all(epochs <= found.count(index) <= epochs + 1 for index in range(10))
+
+
+def test_steps_end_the_tuning(model_folder, tmp_path):
+    recipe = dataclasses.replace(RECIPE, steps=7)
+    assert Tuner(model_folder, Hardware()).tune(CHATS, recipe, 0, tmp_path, ignore).steps == 7
+
+
+def test_gradients_computed_again_are_the_same(model_folder, tuned, tmp_path):
+    Tuner(model_folder, Hardware(gradient_checkpointing=True)).tune(CHATS, RECIPE, 0, tmp_path, ignore)
+    assert all(torch.allclose(one, weights(tuned)[name], atol=1e-6) for name, one in weights(tmp_path).items())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_low_rank_matrices_stay_float32(model_folder, tuned, tmp_path, dtype):
+    """Under bfloat16 products and weights; the losses are those of float32 to two digits."""
+    recipe = dataclasses.replace(RECIPE, autocast="bfloat16")
+    Tuner(model_folder, Hardware(dtype=dtype)).tune(CHATS, recipe, 0, tmp_path, ignore)
+    found = weights(tmp_path)
+    assert all(one.dtype == torch.float32 for one in found.values())
+    assert not same(found, weights(tuned))
+    first = [json.loads((folder / "losses.jsonl").read_text().splitlines()[0])["loss"] for folder in (tmp_path, tuned)]
+    assert first[0] == pytest.approx(first[1], abs=0.02)
+    assert first[0] != first[1]
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_quantised_base_serves_two_mixes_and_low_rank_matrices_stay_float32(model_folder, tuned, tmp_path, bits):
+    """trl narrows these to bfloat16 under a quantised base. Runs where the extra ``quantised`` is installed."""
+    pytest.importorskip("bitsandbytes")
+    tuner = Tuner(model_folder, Hardware())
+    recipe = dataclasses.replace(RECIPE, base_bits=bits)
+    for name in ("first", "second"):
+        tuner.tune(CHATS, recipe, 0, tmp_path / name, ignore)
+    first, second = weights(tmp_path / "first"), weights(tmp_path / "second")
+    assert same(first, second)
+    assert all(one.dtype == torch.float32 for one in first.values())
+    assert any(one.abs().sum() > 0 for name, one in first.items() if "lora_B" in name)
+    layers = {type(module).__name__ for module in tuner._base(recipe).modules()}
+    assert {4: "Linear4bit", 8: "Linear8bitLt"}[bits] in layers
+
+
+def test_all_that_hardware_cannot_do_is_told_at_once(model_folder, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, package=None: None)
+    recipe = LoraRecipe(batch=64, autocast="float16", base_bits=4)
+    hardware = Hardware(processes=3, sharding="fsdp", attention="flash_attention_2")
+    with pytest.raises(TemplateError) as told:
+        Tuner(model_folder, hardware).tune(CHATS, recipe, 0, Path("nowhere"), ignore)
+    assert [problem.where for problem in told.value.problems] == [
+        "recipe.autocast",
+        "recipe.base_bits",
+        "execution.sharding",
+        "execution.processes",
+        "execution.sharding",
+        "execution.attention",
+    ]
+    assert 'pip install "babeltune[quantised]"' in str(told.value)
+    assert "Set 2 or 4" in str(told.value)
+
+
+def test_padding_that_takes_the_loss_from_end_tokens_is_refused_with_all_else(model_folder, monkeypatch):
+    """A collator that labels padding by its token, as trl's did (https://github.com/huggingface/trl/issues/1623)."""
+    tuner = Tuner(model_folder, Hardware())
+    collator = train._collator
+
+    def masking(tokenizer, *, packed):
+        def collate(rows):
+            batch = collator(tokenizer, packed=packed)(rows)
+            batch["labels"][batch["labels"] == tokenizer.pad_token_id] = -100
+            return batch
+
+        return collate
+
+    tuner.check(CHATS, RECIPE)
+    monkeypatch.setattr(train, "_collator", masking)
+    unheard = Chat("unheard", (Turn("user", "why? " * 200), Turn("assistant", "So.")))
+    with pytest.raises(TemplateError, match=r"takes the loss from the end token") as told:
+        tuner.check([*CHATS, unheard], dataclasses.replace(RECIPE, max_tokens=400))
+    assert [problem.where for problem in told.value.problems] == ["recipe.max_tokens", "tokenizer.pad_token"]
+    tuner.check(CHATS, dataclasses.replace(RECIPE, teach_eos=False))  # nothing to lose
+
+
+def fails_above(rows: int, monkeypatch, after: int = 0) -> list[int]:
+    """A model whose memory holds so many rows; runs out after so many forward passes. Gives the rows of each pass."""
+    forward = LlamaModel.forward
+    seen: list[int] = []
+
+    def limited(self, input_ids=None, **rest):
+        seen.append(input_ids.shape[0])
+        if len(seen) > after and input_ids.shape[0] > rows:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return forward(self, input_ids=input_ids, **rest)
+
+    monkeypatch.setattr(LlamaModel, "forward", limited)
+    return seen
+
+
+def test_memory_that_runs_out_half_way_halves_and_goes_on(model_folder, tmp_path, monkeypatch, caplog):
+    recipe = dataclasses.replace(RECIPE, dropout=0.0)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    Tuner(model_folder, Hardware()).tune(CHATS, recipe, 0, whole, ignore)
+    done: list[int] = []
+    seen = fails_above(1, monkeypatch, after=3)
+    tuner = Tuner(model_folder, Hardware(checkpoint_every=2))
+    tuner.tune(CHATS, recipe, 0, parts, lambda at, total, tokens: done.append(at))
+    assert done == [1, 2, 3, 3, 4, 5]  # from the checkpoint of the second update
+    assert seen[:6] == [4, 4, 4, 4, 2, 1]
+    assert "going on from the last checkpoint with 2" in caplog.text
+    assert "going on from the last checkpoint with 1" in caplog.text
+    found, expected = weights(parts), weights(whole)
+    assert all(torch.allclose(found[name], expected[name], atol=1e-5) for name in expected)
+    seen.clear()
+    tuner.tune(CHATS, recipe, 0, tmp_path / "next", ignore)
+    assert set(seen) == {1}  # what did not fit is not tried again
+
+
+def test_memory_too_small_for_one_chat_says_what_to_set(model_folder, tmp_path, monkeypatch):
+    fails_above(0, monkeypatch)
+    with pytest.raises(
+        ModelError, match=r"one chat at a time.*gradient_checkpointing.*base_bits.*max_tokens.*sharding"
+    ):
+        Tuner(model_folder, Hardware()).tune(CHATS, RECIPE, 0, tmp_path, ignore)
+
+
+def test_any_other_error_of_the_model_passes(model_folder, tmp_path, monkeypatch):
+    def broken(self, **rest):
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(LlamaModel, "forward", broken)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        Tuner(model_folder, Hardware()).tune(CHATS, RECIPE, 0, tmp_path, ignore)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -842,3 +843,26 @@ def test_another_reference_redoes_the_scores_and_no_answer(
     before, after = found(content), found(content.replace(right, wrong))
     moved = {key for key in before if before[key] != after[key]}
     assert moved == {key for key in before if key.startswith("score:")} | DRAWN_ANEW | SEEN_BY_ALL
+
+
+@pytest.mark.parametrize(
+    ("changes", "where", "package"),
+    [
+        ({"engine": "vllm"}, "engine", "vllm"),
+        ({"recipe": {"base_bits": 4}}, "recipe.base_bits", "bitsandbytes"),
+        ({"recipe": {"base_bits": 8}}, "recipe.base_bits", "bitsandbytes"),
+    ],
+)
+def test_a_package_that_is_not_here_is_missed_before_anything_runs(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, changes: Any, where: str, package: str
+) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == package else real(name, *rest))
+    (problem,) = problems(tmp_path, model, **changes)
+    assert (problem.where, problem.line is not None) == (where, True)
+    assert f"needs the package {package}" in problem.what
+    assert problem.fix.startswith('Run: pip install "babeltune[')
+    # A plan, and a run on other machines, do without.
+    path = study_file(tmp_path, model, **changes)
+    for without in ("packages", "anything"):
+        assert open_study(path, tmp_path / "runs", may_lack=without).plan.steps  # type: ignore[arg-type]

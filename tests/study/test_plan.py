@@ -478,7 +478,7 @@ def test_what_is_ranked_has_one_cell_and_nothing_of_sampling_in_it() -> None:
         drawn = {"sampling", "format", "seed"} <= step.recipe.keys()
         assert drawn == (not RANKED(step))
         if RANKED(step):
-            assert step.recipe.keys() == {"model", "dtype", "items"}
+            assert step.recipe.keys() == {"model", "dtype", "engine", "items"}
     # Another seed more, another sampling: none of its cells is another one.
     for content in (of_five("seeds", value=[5, 6, 7]), of_five("seeds", value=[5])):
         after = planned_five(content)

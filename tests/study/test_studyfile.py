@@ -7,7 +7,7 @@ import pytest
 
 from babeltune.data.sources import Columns, Source
 from babeltune.errors import Problem, StudyError
-from babeltune.finetune.recipe import LoraRecipe
+from babeltune.finetune.recipe import PRESETS, LoraRecipe
 from babeltune.study.spec import ModelSpec
 from babeltune.study.studyfile import Parsed, parse
 
@@ -393,6 +393,40 @@ def test_shape_and_columns_together_are_told_with_a_remedy(tmp_path: Path) -> No
     problem = only(problems(tmp_path, GOOD.replace("chats: pocket", f"chats: {text}")))
     assert problem.where == "chats"
     assert problem.fix
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("as-paper", LoraRecipe(steps=2000)),
+        ("{preset: as-paper}", PRESETS["as-paper"]),
+        ("as-run", LoraRecipe(steps=2000, batch=16, teach_eos=False, autocast="float16")),
+        ("{preset: as-run, rank: 8, autocast: none}", LoraRecipe(8, steps=2000, batch=16, teach_eos=False)),
+        ("{preset: as-paper, targets: [q_proj]}", LoraRecipe(steps=2000, targets=("q_proj",))),
+    ],
+)
+def test_a_recipe_may_begin_from_a_preset(tmp_path: Path, text: str, expected: LoraRecipe) -> None:
+    (tmp_path / "s.yaml").write_text(GOOD + f"recipe: {text}\n", encoding="utf-8")
+    study = parse(tmp_path / "s.yaml").study
+    assert study is not None
+    assert study.recipe == expected
+
+
+@pytest.mark.parametrize("text", ["as-papre", "{preset: as-papre, rank: 8}"])
+def test_a_mistyped_preset_is_told_with_those_that_there_are(tmp_path: Path, text: str) -> None:
+    problem = only(problems(tmp_path, GOOD + f"recipe: {text}\n"))
+    assert problem.where == "recipe"
+    assert "no preset 'as-papre'. There are as-paper and as-run" in f"{problem.what}. {problem.fix}"
+
+
+def test_the_presets_are_the_paper_s_and_its_authors() -> None:
+    """Paper, section 3.3 and appendix C; the authors' scripts."""
+    for name, batch in (("as-paper", 64), ("as-run", 16)):
+        recipe = PRESETS[name]
+        assert (recipe.rank, recipe.alpha, recipe.dropout, recipe.targets) == (64, 16, 0.05, "all-linear")
+        assert (recipe.learning_rate, recipe.warmup_ratio, recipe.weight_decay) == (1e-5, 0.03, 0.05)
+        assert (recipe.max_grad_norm, recipe.max_tokens, recipe.loss_on) == (0.3, 1024, "all")
+        assert (recipe.batch, recipe.updates(3200)) == (batch, 2000)
 
 
 def test_the_recipe_is_read_into_the_frozen_record_that_tuning_takes(tmp_path: Path) -> None:

@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterator
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from babeltune.cli.terminal import Download, Runs, Shown, SkipBadRows, StudyFile, console, errors, open_, progress
+from babeltune.errors import InputError, Problem
 
 if TYPE_CHECKING:
-    from babeltune.study.check import Opened
+    from babeltune.study.check import MayLack, Opened
+    from babeltune.study.estimates.costs import Memory
+    from babeltune.study.estimates.devices import Device, Span
+    from babeltune.study.estimates.estimate import Estimate
+
+Gpu = Annotated[
+    str | None, typer.Option("--gpu", metavar="NAME", help="Estimate for this GPU, such as rtx3090, a100-80gb or h100.")
+]
+
+
+class ExecutorName(StrEnum):
+    """Where the steps are run."""
+
+    LOCAL = "local"
+    RAY = "ray"
 
 
 def plan(
-    study: StudyFile, runs: Runs = Path("runs"), skip_bad_rows: SkipBadRows = False, download: Download = False
+    study: StudyFile,
+    runs: Runs = Path("runs"),
+    skip_bad_rows: SkipBadRows = False,
+    download: Download = False,
+    gpu: Gpu = None,
 ) -> None:
     """Say what a run would do, without doing it.
 
     Checks the whole study (every problem is listed at once, with its line) and shows the steps: what is done, what is
-    to come. Loads no model.
+    to come, and about how much memory, time and disk that takes. Loads no model.
     """
+    from babeltune.study.estimates.devices import chosen
+
+    if gpu is not None:
+        chosen(gpu, "cuda")  # a name that is none is told before all else
     opened = open_(study, runs, skip_bad_rows=skip_bad_rows, download=download, may_lack="anything")
     done = opened.store.done(opened.plan.steps)
     table = Table(title=f"study {opened.plan.study.study}: {len(opened.plan.steps)} steps in {opened.store.root}")
@@ -48,6 +72,14 @@ def plan(
         promptings = " and ".join(dict.fromkeys(prompting for _, _, prompting in sets))
         said = f"{task}: {items} items in each of {' '.join(spec.languages)}, {promptings}"
         console.print(f"  {said}", markup=False, highlight=False, soft_wrap=True)
+    if any(step.kind in ("tune", "generate") for step in opened.plan.pending(done)):
+        from babeltune.study.estimates.estimate import estimates
+
+        said = "What is to come takes about so much, in hours of one device (how it is estimated: docs/scale.md):"
+        console.print(f"\n{said}", highlight=False, soft_wrap=True)
+        for found in estimates(opened, done, chosen(gpu, opened.plan.study.execution.device)):
+            for line in [f"  {found}"] if isinstance(found, str) else _estimated(found):
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
     if opened.plan.inputs.downloads:
         console.print("\nNot in the local cache; a run with --download fetches:")
         for need in opened.plan.inputs.downloads:
@@ -57,18 +89,49 @@ def plan(
 
 
 def run(
-    study: StudyFile, runs: Runs = Path("runs"), skip_bad_rows: SkipBadRows = False, download: Download = False
+    study: StudyFile,
+    runs: Runs = Path("runs"),
+    skip_bad_rows: SkipBadRows = False,
+    download: Download = False,
+    executor: Annotated[
+        ExecutorName, typer.Option(help="This process, or a Ray cluster (pip install 'babeltune\\[ray]').")
+    ] = ExecutorName.LOCAL,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="The Ray cluster: its head, or auto for the one on this machine; left out, what RAY_ADDRESS says, "
+            "else a Ray of this run's own.",
+        ),
+    ] = None,
 ) -> None:
     """Run whatever of a study is not done yet, then print the answer.
 
     A run that was killed, however it was, goes on with the same command at the first missing piece and ends with the
     same outputs. What a change of the study file does not touch is not run again.
-    """
-    from babeltune.study.local import run as run_pending
 
-    opened = open_(study, runs, skip_bad_rows=skip_bad_rows, download=download)
+    On a cluster, adapters are tuned side by side and one model answers in as many replicas as there is room for. All
+    machines must see the runs folder and the models at the same paths; docs/cluster.md has the commands for a
+    workstation with several GPUs, Slurm and Kubernetes.
+
+    babeltune run studies/pocket.yaml
+
+    babeltune run studies/llama2-7b.yaml --executor ray --address auto
+    """
+    if address is not None and executor is not ExecutorName.RAY:
+        fix = "Add --executor ray, or leave it out."
+        raise InputError("run", [Problem("--address", "it is for a Ray cluster, and this run is local", fix)])
+    may_lack: MayLack = "packages" if executor is ExecutorName.RAY else "nothing"
+    opened = open_(study, runs, skip_bad_rows=skip_bad_rows, download=download, may_lack=may_lack)
     with progress() as bars:
-        ran = run_pending(opened, Shown(bars))
+        if executor is ExecutorName.RAY:
+            from babeltune.study.ray import run as run_on_ray
+
+            ran = run_on_ray(opened, Shown(bars), address)
+        else:
+            from babeltune.study.local import run as run_pending
+
+            ran = run_pending(opened, Shown(bars))
     if ran.steps:
         console.print(f"{ran.steps} steps in {ran.seconds:.0f} s.", highlight=False)
     else:
@@ -122,6 +185,55 @@ def needs_all(opened: Opened, study: Path, *, but: Container[str]) -> None:
         said = f"{len(left)} steps are to come first. Run: babeltune run {study}"
         errors.print(said, markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1)
+
+
+def _estimated(found: Estimate) -> Iterator[str]:
+    """Lines on one model."""
+    about = "" if found.exact else "about "
+    lora = f"an adapter has {found.adapter:,} ({found.adapter / found.parameters:.1%})"
+    yield f"  {found.model}: {about}{found.parameters:,} parameters; {about}{lora}"
+    tunings = (
+        f"{found.tunings} tunings of chats of {'' if found.counted else 'an assumed '}{found.chat_tokens:.0f} tokens"
+    )
+    unknown = f" ({found.unknown} of unknown length left out)" if found.unknown else ""
+    yield f"    to come: {f'{tunings}{unknown}; ' if found.tunings else ''}{found.outputs:,} outputs"
+    tuned = f"adapters {_size(found.adapter_bytes)}, checkpoints of the one at work {_size(found.checkpoint_bytes)}, "
+    fetched = f"the model about {_size(found.fetched_bytes)}, " if found.fetched_bytes else ""
+    yield f"    on disk: {fetched}{tuned if found.tunings else ''}outputs and scores at most {_size(found.output_bytes)}"
+    for one in found.on:
+        said = []
+        if one.tuning:
+            remedy = f" with {one.tuning_remedy}" if one.tuning_remedy else ""
+            said.append(f"tuning takes {_of(one.tuning, one.device, not remedy)} and {_span(one.tuning_hours)}{remedy}")
+        if one.generation:
+            remedy = f"needs {one.generation_remedy}" if one.generation_remedy else ""
+            rest = remedy or f"{_span(one.generation_hours)} if every answer ran to its limit"
+            said.append(f"generation {_of(one.generation, one.device, not remedy)} and {rest}")
+        yield f"    {one.device.name}: {'; '.join(said)}"
+
+
+def _of(memory: Memory, device: Device, fits: bool) -> str:
+    gib = f"{memory.total / 2**30:.3g}"
+    return f"{gib} of {device.memory:.3g} GiB" if fits else f"{gib} GiB (it has {device.memory:.3g})"
+
+
+def _span(hours: Span) -> str:
+    for unit, size in (("h", 1), ("min", 60), ("s", 3600)):
+        if hours[1] * size >= 2 or unit == "s":
+            return f"{_round(hours[0] * size)} to {_round(hours[1] * size)} {unit}"
+    raise AssertionError
+
+
+def _round(value: float) -> str:
+    """Two digits: an estimate has no more."""
+    return f"{float(f'{value:.2g}'):,g}"
+
+
+def _size(count: float) -> str:
+    for unit, size in (("GB", 1e9), ("MB", 1e6)):
+        if count >= size:
+            return f"{_round(count / size)} {unit}"
+    return f"{_round(count / 1e3)} kB"
 
 
 _WIDE = 110

@@ -28,8 +28,8 @@ from babeltune.study.store import Store
 from babeltune.study.studyfile import Parsed, fragment, label_spec, parse
 from babeltune.study.tasks import ItemSet
 
-MayLack = Literal["nothing", "models", "anything"]
-"""What of the hub a command does without."""
+MayLack = Literal["nothing", "packages", "models", "anything"]
+"""What a command does without: packages that are needed on other machines only, models of the hub, anything of it."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def open_study(
             available, chat_count = found.counts, found.total
             supply.shortages(parsed, makeups, found, problems)
     if may_lack != "anything":
-        problems += [need for need in downloads if may_lack == "nothing" or not need.where.startswith("models")]
+        problems += [need for need in downloads if may_lack != "models" or not need.where.startswith("models")]
     if parsed.study is not None and not problems:
         inputs = Inputs(
             chats or "",

@@ -1,10 +1,10 @@
-"""The local executor: pending steps one group after the other, in this process."""
+"""Running a study: pending steps, kind by kind. The local executor runs them in this process, one after the other."""
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Container
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 from babeltune.errors import StoreError
@@ -29,10 +29,24 @@ DATA: tuple[Kind, ...] = ("label", "mix", "proof", "card")
 """The steps that need no model but for its tokenizer."""
 
 
-def run(opened: Opened, tell: Tell, kinds: Container[str] = _ORDER) -> Ran:
-    """Run whatever of a study is not done. Steps of one kind and model go together, so that a base is loaded once.
+Place = Callable[[Sequence[Step], Session], None]
+"""Runs steps of one kind, sorted by their model, whose needs are done, and returns when all are published."""
 
-    ``kinds``: those to run; each with all that it needs.
+
+def here(steps: Sequence[Step], session: Session) -> None:
+    """Run steps in this process, those of a model together, so that a base is loaded once."""
+    for _, group in itertools.groupby(steps, key=lambda step: step.model):
+        run_steps(tuple(group), session)
+
+
+def run(opened: Opened, tell: Tell, kinds: Container[str] = _ORDER, place: Place = here) -> Ran:
+    """Run whatever of a study is not done, under its lock.
+
+    Args:
+        opened: the study.
+        tell: hears of every piece of progress.
+        kinds: those to run; each with all that it needs.
+        place: the executor.
 
     Raises:
         LockedError: another run holds the study.
@@ -45,8 +59,8 @@ def run(opened: Opened, tell: Tell, kinds: Container[str] = _ORDER) -> Ran:
         pending = _pending(opened, kinds)
         session = Session(opened, tell)
         ranked = sorted(pending, key=lambda step: (_ORDER.index(step.kind), step.model or ""))
-        for _, group in itertools.groupby(ranked, key=_together):
-            run_steps(tuple(group), session)
+        for _, group in itertools.groupby(ranked, key=lambda step: step.kind):
+            place(tuple(group), session)
     return Ran(len(pending), time.monotonic() - began)
 
 
@@ -74,7 +88,3 @@ def rescore(opened: Opened, tell: Tell) -> Ran:
 
 def _pending(opened: Opened, kinds: Container[str]) -> list[Step]:
     return [step for step in opened.plan.pending(opened.store.done(opened.plan.steps)) if step.kind in kinds]
-
-
-def _together(step: Step) -> tuple[str, str]:
-    return step.kind, step.model or ""

@@ -32,7 +32,15 @@ _ROOMS: dict[Kind, str] = {
     "summary": "measure",
     "report": "report",
 }
-_VERSIONS: dict[Kind, int] = {**dict.fromkeys(_ROOMS, 1), "label": 2, "mix": 2, "proof": 2, "score": 2, "summary": 2}
+_VERSIONS: dict[Kind, int] = {
+    **dict.fromkeys(_ROOMS, 1),
+    "label": 2,
+    "mix": 2,
+    "proof": 2,
+    "score": 2,
+    "summary": 2,
+    "report": 2,
+}
 """Raised by hand where a change to the code changes a step's result for the same recipe."""
 
 

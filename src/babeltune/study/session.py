@@ -96,20 +96,32 @@ class Session:
     def engine(self, model: str) -> Engine:
         """The engine of a model; lets go of any other model first."""
         if self._engine is None or self._engine[0] != model:
-            from babeltune.generate.transformers import TransformersEngine
-
             self._tuner = self._engine = None
-            study = self.opened.plan.study
-            self._engine = (
-                model,
-                TransformersEngine(
-                    self._folder(model),
-                    dtype=study.dtype,
-                    device=_device(study.execution.device),
-                    batch_size=study.execution.batch_size,
-                ),
-            )
+            self._engine = model, self._new_engine(self._folder(model))
         return self._engine[1]
+
+    def _new_engine(self, folder: Path) -> Engine:
+        study = self.opened.plan.study
+        how = study.execution
+        if study.engine == "vllm":
+            from babeltune.generate.vllm import VllmEngine
+
+            return VllmEngine(
+                folder,
+                dtype=study.dtype,
+                tensor_parallel=how.tensor_parallel,
+                gpu_memory=how.gpu_memory,
+                max_rank=study.recipe.rank,
+            )
+        from babeltune.generate.transformers import TransformersEngine
+
+        return TransformersEngine(
+            folder,
+            dtype=study.dtype,
+            device=_device(how.device),
+            batch_size=how.batch_size,
+            batch_tokens=how.batch_tokens,
+        )
 
     def tokenizers(self) -> dict[str, Callable[[Sequence[str]], list[int]]]:
         """Name of each model that is at hand -> what counts the tokens of texts."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from babeltune.data import card, identify, label, mixes, sources
@@ -15,7 +15,7 @@ from babeltune.languages import exposure
 from babeltune.measure import summary
 from babeltune.measure.metrics.agreement import AGREEMENT
 from babeltune.records import Output, Score
-from babeltune.report.results import Results
+from babeltune.report.results import Curve, Results
 from babeltune.study.artefacts import (
     CARD,
     CHATS,
@@ -119,11 +119,16 @@ def _card(step: Step, session: Session) -> dict[str, Any]:
 def check_tuning(steps: Sequence[Step], session: Session) -> None:
     """Lint every mix before the first is tuned: what is wrong with the last should not wait for the others."""
     problems: dict[Problem, None] = {}
+    recipe = session.opened.plan.study.recipe
     for step in steps:
         assert step.model is not None
         (mix,) = session.needed(step)
         try:
-            session.tuner(step.model).check(read_chats(mix / CHATS), session.opened.plan.study.recipe)
+            session.tuner(step.model).check_recipe(recipe)
+        except TemplateError as error:
+            problems.update(dict.fromkeys(error.problems))
+        try:
+            session.tuner(step.model).check(read_chats(mix / CHATS), recipe)
         except TemplateError as error:
             problems.update(
                 (dataclasses.replace(problem, where=f"mix {step.mix}, {problem.where}"), None)
@@ -140,7 +145,8 @@ def _tune(step: Step, session: Session) -> dict[str, Any]:
 
     def progress(done: int, total: int, tokens: int) -> None:
         nonlocal seen
-        session.tell(Event("tune", step.name, done, total, "updates", tokens - seen))
+        # Where memory ran out the tuning goes on from a checkpoint, and counts anew.
+        session.tell(Event("tune", step.name, done, total, "updates", tokens - seen if tokens > seen else tokens))
         seen = tokens
 
     session.tell(Event("tune", step.name, 0, step.work, "updates"))
@@ -238,7 +244,21 @@ def load_results(opened: Opened) -> Results:
         left_out={step.name: int(store.facts(step)["left_out"]) for step in plan.of("tune")},
         exposure={model: exposure(shares) for model, shares in plan.inputs.exposure.items()},
         hashes={step.key: step.fingerprint for step in plan.steps if step.kind in ("label", "mix", "tune")},
+        curves=tuple(_curves(opened)),
     )
+
+
+def _curves(opened: Opened) -> Iterator[Curve]:
+    """The losses of each adapter; of one whose losses are gone, none."""
+    names = {model.id: model.name for model in opened.plan.study.models}
+    for step in opened.plan.of("tune"):
+        path = opened.store.open(step) / "losses.jsonl"
+        losses = tuple((int(row["step"]), float(row["loss"])) for row in read_lines(path)) if path.exists() else ()
+        if losses:
+            assert step.model is not None
+            assert step.mix is not None
+            tokens = int(opened.store.facts(step)["tokens"])
+            yield Curve(names[step.model], step.mix, int(step.recipe["seed"]), losses, tokens)
 
 
 WORK: dict[str, Callable[[Step, Session], dict[str, Any]]] = {
