@@ -62,6 +62,7 @@ def test_adapters_are_mixed_where_their_own_batches_would_be_nearly_empty():
     assert not batches.mixed([], 24)
     assert not batches.mixed([*[None] * 24, *["a"] * 24], 24)
     assert batches.mixed([*[None] * 3, *["a"] * 3, *["b"] * 3], 24)
+    assert not batches.mixed(["a", "b"], 24)  # on the fly two adapters take more than twice as long as one merged
 
 
 def test_one_adapter_follows_another_in_order_of_first_appearance():

@@ -75,10 +75,11 @@ class Costs:
         return self.merge / (self.slowdown - 1) if self.slowdown > 1 else math.inf
 
 
-CPU = Costs(merge=700, slowdown=1.5)
-"""Measured on two cores with the pocket model at rank 64 (docs/vllm.md)."""
+CPU = Costs(merge=700, slowdown=5)
+"""Reckoned, not measured: 4 s a merge of the pocket model at 175 tokens/s; and a token on the fly copies all matrices of
+its adapter (vLLM 0.32 on a CPU), 78 MB at rank 64."""
 GPU = Costs(merge=50_000, slowdown=1.25)
-"""Not measured here: 10 s of reading 14 GB against 5,000 tokens/s of a 7b model; users of vLLM report 1.1 to 1.5."""
+"""Reckoned, not measured: 10 s of reading 14 GB against 5,000 tokens/s of a 7b model; users of vLLM report 1.1 to 1.5."""
 
 
 def estimate(pending: Mapping[str, int], costs: Costs) -> dict[str, Way]:
