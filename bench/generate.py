@@ -27,8 +27,9 @@ from transformers.utils import logging
 
 from babeltune.data.identify import identifier
 from babeltune.data.sources import Source, read_chats
+from babeltune.finetune.hardware import Hardware
 from babeltune.finetune.recipe import LoraRecipe
-from babeltune.finetune.train import Hardware, Tuner
+from babeltune.finetune.train import Tuner
 from babeltune.generate.transformers import TransformersEngine
 from babeltune.measure.intervals import difference, mean
 from babeltune.records import Request, Sampling, Task

@@ -28,9 +28,10 @@ from pathlib import Path
 import torch
 
 from babeltune.data.sources import read_chats
+from babeltune.finetune.hardware import Hardware
 from babeltune.finetune.recipe import LoraRecipe
 from babeltune.finetune.template import Encoded, encode
-from babeltune.finetune.train import Hardware, Tuner, arrange
+from babeltune.finetune.train import Tuner, arrange
 from babeltune.records import Chat, Turn
 from babeltune.study.models import BUNDLED, locate, prepare
 from babeltune.study.spec import ModelSpec

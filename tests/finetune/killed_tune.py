@@ -16,7 +16,8 @@ from peft import PeftModel
 from test_packing import CHATS, RECIPE
 from transformers import TrainerState
 
-from babeltune.finetune.train import Hardware, Tuner
+from babeltune.finetune.hardware import Hardware
+from babeltune.finetune.train import Tuner
 
 HARDWARE = Hardware(checkpoint_every=2, packing="on", micro_batch=2)
 

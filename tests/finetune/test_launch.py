@@ -17,7 +17,8 @@ from test_packing import CHATS, RECIPE
 from test_train import ignore, weights
 
 from babeltune.errors import ModelError
-from babeltune.finetune.train import Hardware, Tuner
+from babeltune.finetune.hardware import Hardware
+from babeltune.finetune.train import Tuner
 
 pytestmark = pytest.mark.slow
 TWO = Hardware(processes=2, checkpoint_every=2)

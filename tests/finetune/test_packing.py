@@ -15,9 +15,10 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from babeltune.data.sources import read_chats
 from babeltune.errors import ModelError
 from babeltune.finetune import train
+from babeltune.finetune.hardware import Hardware
 from babeltune.finetune.packing import Cost, deal, micro_batch, saving
 from babeltune.finetune.recipe import LoraRecipe
-from babeltune.finetune.train import Hardware, Tuner
+from babeltune.finetune.train import Tuner
 from babeltune.records import Chat
 
 ENGLISH = [chat for chat in read_chats("pocket").chats if chat.language == "en"]

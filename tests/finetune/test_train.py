@@ -16,9 +16,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaModel
 from babeltune.data.sources import read_chats
 from babeltune.errors import ModelError, TemplateError
 from babeltune.finetune import train
+from babeltune.finetune.hardware import Hardware
 from babeltune.finetune.recipe import LoraRecipe
 from babeltune.finetune.template import Encoded, encode
-from babeltune.finetune.train import Hardware, Tuner, arrange
+from babeltune.finetune.train import Tuner, arrange
 from babeltune.records import Chat, Turn
 
 RECIPE = LoraRecipe(

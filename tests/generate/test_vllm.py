@@ -388,7 +388,8 @@ def base() -> Path:
 @pytest.fixture(scope="module")
 def tuned(base, tmp_path_factory) -> list[str]:
     """Adapters of rank 64: one tuned on English and Spanish chats, and one of random weights, small enough to speak."""
-    from babeltune.finetune.train import Hardware, Tuner
+    from babeltune.finetune.hardware import Hardware
+    from babeltune.finetune.train import Tuner
 
     folder = tmp_path_factory.mktemp("tuned")
     chats = read_chats(Source("pocket")).chats

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from babeltune.errors import BabeltuneError
+from babeltune.finetune.hardware import Hardware
 from babeltune.finetune.launch import MARK, NoMemoryError
 from babeltune.finetune.recipe import LoraRecipe
-from babeltune.finetune.train import Hardware, Tuner
+from babeltune.finetune.train import Tuner
 from babeltune.records import Chat, Turn
 
 _LONGEST = 3000

@@ -75,7 +75,8 @@ class Session:
     def tuner(self, model: str) -> Tuner:
         """The tuner of a model; lets go of any other model first."""
         if self._tuner is None or self._tuner[0] != model:
-            from babeltune.finetune.train import Hardware, Tuner
+            from babeltune.finetune.hardware import Hardware
+            from babeltune.finetune.train import Tuner
 
             self._tuner = self._engine = None
             how = self.opened.plan.study.execution
