@@ -100,8 +100,8 @@ def run(
         str | None,
         typer.Option(
             metavar="HOST:PORT",
-            help="The Ray cluster: its head, or auto for the one on this machine; left out, what RAY_ADDRESS says, "
-            "else a Ray of this run's own.",
+            help="The Ray cluster: its head, auto for the one that this machine is part of, or local for a Ray of this "
+            "run's own; left out, what RAY_ADDRESS says, else local.",
         ),
     ] = None,
 ) -> None:

@@ -14,6 +14,7 @@ import importlib.util
 import itertools
 import logging
 import os
+import socket
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,6 +44,8 @@ _TICK = 0.5
 """Seconds between two looks at progress."""
 _CHUNKS = 4
 """Scoring tasks a core: few, as each reads its items, and several, so that all cores end together."""
+_KNOCK = 10.0
+"""Seconds for the head of a cluster to answer."""
 _STORE = 256 << 20
 """Bytes of shared memory of a Ray of our own: what travels is requests and outputs."""
 _TOLD = ("HF_HUB_OFFLINE", "HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME", "BABELTUNE_CACHE")
@@ -345,6 +348,12 @@ def _connected(address: str) -> Iterator[None]:
             f"{address}: a run must be part of the cluster, not a client of it. Start it on a machine of the cluster"
             " with --address auto, or send it there with `ray job submit` (docs/cluster.md)."
         )
+    host, _, port = address.rpartition(":")
+    if host:
+        try:
+            socket.create_connection((host, int(port)), _KNOCK).close()  # Ray itself tries for many minutes
+        except (OSError, ValueError) as error:
+            raise _not_there(address, error) from error
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     import ray
@@ -355,10 +364,7 @@ def _connected(address: str) -> Iterator[None]:
         try:
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **(alone if address == "local" else {}))
         except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
-            raise EngineError(
-                f"no Ray at '{address}': {_first_line(error)}. Start one there (ray start --head), or leave out --address"
-                " for a Ray of this run's own."
-            ) from error
+            raise _not_there(address, error) from error
     try:
         yield
     except ray.exceptions.RayTaskError:
@@ -368,6 +374,13 @@ def _connected(address: str) -> Iterator[None]:
     finally:
         if ours:
             ray.shutdown()
+
+
+def _not_there(address: str, error: Exception) -> EngineError:
+    return EngineError(
+        f"no Ray at '{address}': {_first_line(error)}. Start one there (ray start --head), or give --address local for a"
+        " Ray of this run's own."
+    )
 
 
 _QUIET = {
