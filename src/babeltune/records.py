@@ -120,7 +120,7 @@ class Request:
     cell: str
     """Requests of one cell may share a batch; of two cells never, so that a cell's outputs depend on nothing else."""
     prompt: str
-    """The exact string the model continues."""
+    """The exact string the model continues; of a chat, what the user says."""
     sampling: Sampling
     seed: int
     adapter: str | None = None
@@ -132,6 +132,9 @@ class Request:
     schema: str = ""
     """JSON schema, as text, that the answer should satisfy. An engine that cannot hold an answer to it answers freely,
     so whoever reads the answer checks it."""
+    system: str | None = None
+    """None where ``prompt`` is continued as it stands. Else the request is a chat with a model that was taught to chat,
+    in that model's own format: this system message (none where it is empty), then ``prompt`` as the user's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +145,17 @@ class Output:
     cell: str
     text: str
     """Prefix and continuation, cut before the stop string, not stripped."""
-    finish: Literal["eos", "stop", "length", "ranked"]
+    finish: Literal["eos", "stop", "length", "ranked", "refused", "failed", "unsent"]
+    """How it ended. ``refused``: the server's filter would not have it, for good; ``failed``: no answer after all
+    tries, which another run asks for again; ``unsent``: not asked, as the spending would have passed its cap."""
     tokens: int
     """Generated tokens, the end token not counted; of candidates, all that were scored."""
     loglikelihoods: tuple[float, ...] = ()
     """Of each candidate, summed over its tokens [nats]; ``text`` is empty then."""
     lengths: tuple[int, ...] = ()
     """Of each candidate, tokens summed over."""
+    reason: str = ""
+    """Why there is no answer, where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -289,16 +289,16 @@ def test_a_candidate_that_is_too_long_is_named(model_folder):
     fits, long = (
         Request(name, "a", "", Sampling(), 0, candidates=("a" * times,)) for name, times in (("p", 9), ("q", 5000))
     )
-    with pytest.raises(EngineError, match=r"a, request q: a candidate of \d+ tokens, and .* reads 512"):
+    with pytest.raises(EngineError, match=r"a, request q: a candidate of \d+ tokens, and .* reads 1024"):
         list(TransformersEngine(model_folder).loglikelihood([fits, long]))
 
 
 def test_a_text_as_long_as_the_context_is_read(model_folder):
     """As the harness: its last token need not be read."""
     (output,) = TransformersEngine(model_folder).loglikelihood(
-        [Request("p", "a", "", Sampling(), 0, candidates=("<unk>" * 512,))]
+        [Request("p", "a", "", Sampling(), 0, candidates=("<unk>" * 1024,))]
     )
-    assert output.lengths == (512,)
+    assert output.lengths == (1024,)
 
 
 def test_a_tokenizer_without_a_token_to_begin_with_is_named(model_folder):
