@@ -179,7 +179,9 @@ class Metric:
 
     name: str
     top: float = 1.0
-    """Its best value; the worst is 0."""
+    """Its best value."""
+    least: float = 0.0
+    """Its worst; of one that has factors or a corpus 0."""
     factors: tuple[str, ...] = ()
     """Values of the items whose means are multiplied; the metric's own where there are none and no corpus."""
     corpus: Callable[[Any], Any] | None = None

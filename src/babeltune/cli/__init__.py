@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from babeltune.cli import census, chat, export, lid, lint_prompts, mix, score, study
+from babeltune.cli import annotate, census, chat, export, judge, ledger, lid, lint_prompts, mix, score, study, translate
 from babeltune.cli.terminal import errors
 from babeltune.errors import BabeltuneError
 
@@ -21,7 +21,7 @@ app = typer.Typer(
 )
 for verb in (
     study.plan, mix.mix, study.run, study.status, study.report, chat.chat, export.export, score.score, lid.lid,
-    census.census,
+    census.census, judge.judge, ledger.ledger, translate.translate, annotate.annotate,
 ):  # fmt: skip
     app.command()(verb)
 app.command("lint-prompts")(lint_prompts.lint_prompts)

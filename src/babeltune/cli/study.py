@@ -11,14 +11,27 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from babeltune.cli.terminal import Download, Runs, Shown, SkipBadRows, StudyFile, console, errors, open_, progress
-from babeltune.errors import InputError, Problem
+from babeltune.cli.terminal import (
+    Download,
+    MaxCost,
+    Runs,
+    Shown,
+    SkipBadRows,
+    StudyFile,
+    console,
+    errors,
+    open_,
+    progress,
+)
+from babeltune.errors import EngineError, InputError, Problem
 
 if TYPE_CHECKING:
+    from babeltune.report.results import Results
     from babeltune.study.check import MayLack, Opened
     from babeltune.study.estimates.costs import Memory
     from babeltune.study.estimates.devices import Device, Span
     from babeltune.study.estimates.estimate import Estimate
+    from babeltune.study.local import Ran
 
 Gpu = Annotated[
     str | None, typer.Option("--gpu", metavar="NAME", help="Estimate for this GPU, such as rtx3090, a100-80gb or h100.")
@@ -57,6 +70,8 @@ def plan(
         steps = opened.plan.of(kind)  # type: ignore[arg-type]
         pending = [step for step in steps if step.key not in done]
         work = sum(step.work for step in pending)
+        if not steps and kind in _SELDOM:
+            continue
         table.add_row(
             kind, what, str(len(steps) - len(pending)), str(len(pending)), f"{work:,} {unit}" if unit and work else ""
         )
@@ -80,12 +95,23 @@ def plan(
         for found in estimates(opened, done, chosen(gpu, opened.plan.study.execution.device)):
             for line in [f"  {found}"] if isinstance(found, str) else _estimated(found):
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
+    _told_of_servers(opened, done)
     if opened.plan.inputs.downloads:
         console.print("\nNot in the local cache; a run with --download fetches:")
         for need in opened.plan.inputs.downloads:
             console.print(f"  {need}", markup=False, highlight=False, soft_wrap=True)
         if not opened.plan.inputs.available:
             console.print("Whether the chats suffice for the mixes is checked as soon as they are here.")
+
+
+def _told_of_servers(opened: Opened, done: frozenset[str]) -> None:
+    """Calls, tokens and money of judge and translator to come."""
+    if any(step.asks for step in opened.plan.pending(done)):
+        from babeltune.study.estimates.asked import asked, told
+
+        console.print("\nJudge and translator will be asked (docs/judge.md, docs/translation.md):", highlight=False)
+        for line in told(tuple(asked(opened, done))):
+            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
 
 
 def run(
@@ -104,6 +130,7 @@ def run(
             "run's own; left out, what RAY_ADDRESS says, else local.",
         ),
     ] = None,
+    max_cost: MaxCost = None,
 ) -> None:
     """Run whatever of a study is not done yet, then print the answer.
 
@@ -127,16 +154,26 @@ def run(
         if executor is ExecutorName.RAY:
             from babeltune.study.ray import run as run_on_ray
 
-            ran = run_on_ray(opened, Shown(bars), address)
+            ran = run_on_ray(opened, Shown(bars), address, max_cost)
         else:
             from babeltune.study.local import run as run_pending
 
-            ran = run_pending(opened, Shown(bars))
+            ran = run_pending(opened, Shown(bars), most_cost=max_cost)
+    finished(opened, ran)
+
+
+def finished(opened: Opened, ran: Ran) -> None:
+    """Say what a run has done, the answer, and what is lacking.
+
+    Raises:
+        EngineError: the judge was not asked of all, or had no reply to some.
+    """
     if ran.steps:
         console.print(f"{ran.steps} steps in {ran.seconds:.0f} s.", highlight=False)
     else:
         console.print(f"Nothing to do: all {len(opened.plan.steps)} steps are done.", highlight=False)
-    answer(opened)
+    if answer(opened).judging_stopped:
+        raise EngineError("Not all was judged. Run again to go on; what came back is kept.")
 
 
 def status(
@@ -146,7 +183,8 @@ def status(
     opened = open_(study, runs, skip_bad_rows=skip_bad_rows, download=download, may_lack="anything")
     done = opened.store.done(opened.plan.steps)
     table = Table(title=f"study {opened.plan.study.study}")
-    for heading in ("model", "mix", "tuned", "generated", "scored"):
+    kinds = ("generate", "judge", "score") if opened.plan.of("judge") else ("generate", "score")
+    for heading in ("model", "mix", "tuned", *(_DONE[kind] for kind in kinds)):
         table.add_column(heading)
     for model in opened.plan.study.models:
         for mix in ("base", *opened.plan.study.mixes):
@@ -154,7 +192,7 @@ def status(
             tune = [step for step in ours if step.kind == "tune" and step.model == model.id]
             cells = [step for step in ours if step.cell is not None and step.cell.model == model.name]
             shares = []
-            for group in (tune, *([step for step in cells if step.kind == kind] for kind in ("generate", "score"))):
+            for group in (tune, *([step for step in cells if step.kind == kind] for kind in kinds)):
                 shares.append(f"{sum(step.key in done for step in group)}/{len(group)}" if group else "-")
             if cells:
                 table.add_row(escape(model.name), mix, *shares)
@@ -180,7 +218,8 @@ def report(
 
 def needs_all(opened: Opened, study: Path, *, but: Container[str]) -> None:
     """End the command, saying what to do, where a study has steps to come of other kinds than these."""
-    left = [step for step in opened.plan.pending(opened.store.done(opened.plan.steps)) if step.kind not in but]
+    there = opened.store.published(opened.plan.steps)
+    left = [step for step in opened.plan.pending(there) if step.kind not in but]
     if left:
         said = f"{len(left)} steps are to come first. Run: babeltune run {study}"
         errors.print(said, markup=False, highlight=False, soft_wrap=True)
@@ -236,23 +275,30 @@ def _size(count: float) -> str:
     return f"{_round(count / 1e3)} kB"
 
 
+_SELDOM = ("translate", "twin", "english", "judge")
+"""Kinds of step that most studies have none of."""
+_DONE = {"generate": "generated", "judge": "judged", "score": "scored"}
 _WIDE = 110
 """Columns from which on a value and its interval stand on one line."""
 _KINDS = (
     ("label", "a language for each chat", ""),
     ("mix", "chats drawn for each mix", "chats"),
+    ("translate", "blocks of chats translated", "chats"),
+    ("twin", "translated mixes", "chats"),
     ("proof", "guarantees of the mixes", ""),
     ("card", "makeup of the mixes", ""),
     ("tune", "adapters", "updates"),
     ("generate", "cells answered", "outputs"),
+    ("english", "cells translated for the judge", "answers"),
+    ("judge", "cells judged", "answers"),
     ("score", "cells scored", ""),
     ("summary", "intervals and verdict", ""),
     ("report", "table, figure, page", ""),
 )
 
 
-def answer(opened: Opened) -> None:
-    """The table, the verdict in one sentence, and where to read on."""
+def answer(opened: Opened) -> Results:
+    """Print the table, the verdict in one sentence, what the judge lacks, and where to read on."""
     from babeltune.report import tables
     from babeltune.study.steps import load_results
 
@@ -266,7 +312,10 @@ def answer(opened: Opened) -> None:
         console.print(verdict["sentence"], style="bold", markup=False, highlight=False, soft_wrap=True)
     if not results.verdicts:
         console.print("No verdict: it takes two mixes, a language that is in none of them, and its agreement.")
+    if results.judging_stopped:
+        console.print(results.judging_stopped, style="yellow", markup=False, highlight=False, soft_wrap=True)
     folder = opened.store.path(opened.plan.of("report")[0])
     if (folder / "figure-1.png").exists():
         console.print(f"Figure 1:  {folder / 'figure-1.png'} and .svg", highlight=False, soft_wrap=True, markup=False)
     console.print(f"The page:  {folder / 'index.html'}", highlight=False, soft_wrap=True, markup=False)
+    return results

@@ -34,6 +34,16 @@ Download = Annotated[
     bool, typer.Option("--download", help="Fetch hub models that are not in the local cache; else nothing is fetched.")
 ]
 
+MaxCost = Annotated[
+    float | None,
+    typer.Option(
+        "--max-cost",
+        min=0,
+        metavar="DOLLARS",
+        help="Dollars that judge and translator may come to, earlier runs among them; never passed. Needs `prices:`.",
+    ),
+]
+
 
 def online(download: bool) -> None:
     """Keep the hub's client from the network unless it was asked for; before the client is imported."""

@@ -62,6 +62,8 @@ class Makeup:
     """Every chat of the source, whatever its language and confidence (Multi-Guanaco: paper, section 3.2)."""
     pool: int | None = None
     """``as-run`` only: the main language's chats are drawn from so many drawn first, as the authors' are."""
+    of: str | None = None
+    """Of a translated twin: the mix whose chats it holds, some of them translated. None of a mix of native chats."""
 
 
 def counted(counts: Mapping[str, int], mixing: Mixing) -> Makeup:

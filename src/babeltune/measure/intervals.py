@@ -74,7 +74,7 @@ def average(groups: Mapping[str, Values], *, seed: int = SEED, resamples: int = 
     draws = _statistic(sums, _weights(len(items), seed, resamples))
     low, high = _percentiles(draws)
     if high - low < _FLAT:
-        low, high = _wilson(value, len(items))
+        low, high = wilson(value, len(items))
     return Interval(value, low, high, len(items))
 
 
@@ -108,7 +108,7 @@ def difference(
     value = float((_statistic(one, flat) - _statistic(two, flat))[0])
     low, high = _percentiles(_statistic(one, weights) - _statistic(two, weights))
     if high - low < _FLAT:
-        _, w = _wilson(0.0, len(items))
+        _, w = wilson(0.0, len(items))
         low, high = max(-1.0, value - w), min(1.0, value + w)
     return Interval(value, low, high, len(items))
 
@@ -142,15 +142,17 @@ def combined(
         value = float(statistic(sums.sum(axis=0)))
         low, high = _percentiles(statistic(_weights(len(sums), seed, resamples) @ sums))
     if high - low < _FLAT * top:
-        low, high = (top * end for end in _wilson(value / top, len(sums)))
+        low, high = (top * end for end in wilson(value / top, len(sums)))
     return Interval(value, low, high, len(sums))
 
 
-def bounds(values: Values, unscored: int, top: float = 1.0) -> tuple[float, float]:
-    """The mean if every unscored value were 0, and if every one were ``top``: what is not known is shown, not dropped."""
+def bounds(values: Values, unscored: int, top: float = 1.0, least: float = 0.0) -> tuple[float, float]:
+    """The mean if every unscored value were ``least``, and if ``top``: what is not known is shown, not dropped."""
     scored = [value for row in values.values() for value in row]
     total = len(scored) + unscored
-    return (sum(scored) / total, (sum(scored) + top * unscored) / total) if total else (0.0, top)
+    if not total:
+        return least, top
+    return (sum(scored) + least * unscored) / total, (sum(scored) + top * unscored) / total
 
 
 def _sums(groups: Mapping[str, Values], items: Sequence[str]) -> _Sums:
@@ -189,7 +191,7 @@ def _percentiles(draws: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _wilson(share: float, n: int) -> tuple[float, float]:
+def wilson(share: float, n: int) -> tuple[float, float]:
     """Wilson's score interval of a share of n items (https://doi.org/10.1080/01621459.1927.10502953)."""
     z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from babeltune.measure.intervals import Interval, Values, bounds, combined, mean
+from babeltune.measure.intervals import Interval, Values, bounds, combined, difference, mean
 from babeltune.measure.plateau import Verdict, verdict
 from babeltune.measure.signature import signature
+from babeltune.measure.verdict import HIGHEST, LOWEST
 from babeltune.records import Cell, Metric, Score
 
 
@@ -47,7 +48,7 @@ class Row:
     """Outputs without a value."""
     signature: str
     worst: float
-    """The mean if every unscored output were 0."""
+    """The mean if every unscored output had the metric's worst value."""
     best: float
     """The mean if every unscored output had the metric's best value."""
     reasons: Mapping[str, int]
@@ -129,6 +130,43 @@ def verdicts(
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """What becomes of a judge's scores when it reads English translations (paper, appendix E)."""
+
+    model: str
+    language: str
+    direct: float
+    """Mean of the scores of the answers themselves, in [1, 6], over those that have both."""
+    translated: float
+    difference: Interval
+    """Translated less direct, paired by answer; answers to one item move together."""
+
+
+def shifts(scored: Iterable[Scored], direct: str, translated: str) -> list[Shift]:
+    """One row a model and language in which answers have values of both metrics, all mixes and seeds together."""
+    groups: dict[tuple[str, str], list[Scored]] = defaultdict(list)
+    for one in scored:
+        if one.cell.language != "en":
+            groups[one.cell.model, one.cell.language].append(one)
+    found = []
+    for (model, language), group in groups.items():
+        pairs: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        for score in (score for one in group for score in one.scores):
+            if direct in score.values and translated in score.values:
+                pairs[score.item].append((score.values[direct], score.values[translated]))
+        if pairs:
+            span = HIGHEST - LOWEST
+            first = {"": {item: [one / span for one, _ in rows] for item, rows in pairs.items()}}
+            second = {"": {item: [two / span for _, two in rows] for item, rows in pairs.items()}}
+            apart = difference(second, first)
+            apart = Interval(span * apart.value, span * apart.low, span * apart.high, apart.n)
+            flat = [pair for rows in pairs.values() for pair in rows]
+            means = (sum(one for one, _ in flat) / len(flat), sum(two for _, two in flat) / len(flat))
+            found.append(Shift(model, language, *means, apart))
+    return found
+
+
 def collect(group: Iterable[Scored], metric: str) -> tuple[dict[str, list[float]], dict[str, int]]:
     """Item -> values of one metric, and reason -> number of outputs without one."""
     values: dict[str, list[float]] = defaultdict(list)
@@ -148,9 +186,11 @@ def _number(group: Sequence[Scored], metric: Metric) -> _Number:
     values, reasons = collect(group, metric.name)
     interval = None
     if values:
-        found = mean({item: [value / metric.top for value in row] for item, row in values.items()})
-        interval = Interval(found.value * metric.top, found.low * metric.top, found.high * metric.top, found.n)
-    return _Number(interval, *bounds(values, sum(reasons.values()), metric.top), reasons)
+        span = metric.top - metric.least
+        found = mean({item: [(value - metric.least) / span for value in row] for item, row in values.items()})
+        value, low, high = (metric.least + span * end for end in (found.value, found.low, found.high))
+        interval = Interval(value, low, high, found.n)
+    return _Number(interval, *bounds(values, sum(reasons.values()), metric.top, metric.least), reasons)
 
 
 def _composed(group: Sequence[Scored], metric: Metric) -> _Number:

@@ -55,11 +55,18 @@ function answer(entry, given) {
   const seeds = unique(entry.answers.filter((a) => a.mix === given.mix).map((a) => a.seed)).length > 1;
   const heading = element("h3", given.mix + (seeds ? ", " + given.seed : "") + ": ");
   heading.append(verdict(given));
-  heading.title = given.metric + "; " + Object.entries(given.notes).map(([k, v]) => k + ": " + v).join(", ")
+  heading.title = given.metric + "; " + Object.entries(given.notes).filter(([k]) => !k.startsWith("reasoning")).map(([k, v]) => k + ": " + v).join(", ")
     + "; ended by: " + given.finish;
   const text = element("p", visible(given.text) + (given.finish === "length" ? " \u2026" : ""));
   text.dir = "auto";
   box.append(heading, text);
+  for (const said of given.judge || []) {
+    const what = "judge" + (said.how ? ", " + said.how : "") + ": " + visible(said.mark);
+    if (!said.why) { box.append(element("p", what, "judge")); continue; }
+    const why = element("details", undefined, "judge");
+    why.append(element("summary", what), element("p", visible(said.why)));
+    box.append(why);
+  }
   return box;
 }
 

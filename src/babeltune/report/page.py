@@ -1,53 +1,35 @@
-"""The page: one self-contained HTML file that opens from disk, with the verdict first and every response in it.
-
-Model output is hostile text. It reaches the page in two ways only: through Jinja's autoescape, and as JSON in which
-``<``, ``>`` and ``&`` are escaped and which the script shows with ``textContent``. Characters that steer a terminal or
-the order of the text around them (controls, bidirectional marks) stand nowhere in the file as themselves. The
-content-security policy lets no other script run and nothing be fetched.
-"""
+"""The page: one self-contained HTML file that opens from disk, with the verdict first and every response in it."""
 
 from __future__ import annotations
 
 import base64
-import hashlib
-import json
-import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from babeltune import __version__
 from babeltune.languages import LANGUAGES
 from babeltune.report import tables
+from babeltune.report.inline import policy_hash, script_json, source, template
 from babeltune.report.results import TITLES, Board, Results
-
-_HERE = Path(__file__).parent
-_STEERING = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
-"""Controls, line separators, bidirectional marks, and lone surrogates, which have no UTF-8."""
 
 
 def page(results: Results, figures: Mapping[str, str], curves: str = "") -> str:
     """The HTML. ``figures``: model -> SVG of its Figure 1. ``curves``: SVG of the training losses."""
-    environment = Environment(
-        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, finalize=_visible
-    )
-    script = (_HERE / "page.js").read_text(encoding="utf-8")
-    style = (_HERE / "page.css").read_text(encoding="utf-8")
-    return environment.get_template("page.html.j2").render(
+    script, style = source("page.js"), source("page.css")
+    return template("page.html.j2").render(
         results=results,
         figures={model: base64.b64encode(svg.encode()).decode() for model, svg in figures.items()},
         curves=base64.b64encode(curves.encode()).decode(),
         boards={model: _boards(results, model) for model in results.models()},
         missing=[row for row in results.rows if row["unscored"]],
         recipe=yaml.safe_dump(dict(results.recipe), sort_keys=False, allow_unicode=True),
-        data=_json(_browser(results)),
+        data=script_json(_browser(results)),
         script=script,
         style=style,
-        script_hash=_csp(script),
-        style_hash=_csp(style),
+        script_hash=policy_hash(script),
+        style_hash=policy_hash(style),
         version=__version__,
     )
 
@@ -91,31 +73,32 @@ def _browser(results: Results) -> dict[str, Any]:
                 "notes": item["notes"],
                 "finish": item["finish"],
                 "unscored": item["unscored"].get(metric, ""),
+                **_judged(item),
             }
         )
     names = {code: row.name for code, row in LANGUAGES.items()}
     return {"names": names, "tasks": TITLES, "entries": list(entries.values())}
 
 
+def _judged(item: Mapping[str, Any]) -> dict[str, Any]:
+    """What the judge said of an answer, in words for the page; nothing where it was not to be judged."""
+    said = []
+    for ending, as_ in (("", ""), ("-translated", ", translated")):
+        name, notes = f"helpfulness{ending}", item["notes"]
+        state = notes.get(f"judge{as_}")
+        if state is None:
+            continue
+        scores = (item["values"].get(f"helpfulness{middle}{ending}") for middle in ("-raw", ""))
+        raw, counted = (None if score is None else f"{score:.0f}" for score in scores)
+        mark = f"{raw} of 6" if raw else item["unscored"].get(name) or state
+        if counted and counted != raw:
+            mark = f"{f'{raw} of 6, ' if raw else ''}counts as {counted}: in another language"
+        said.append({"how": as_.removeprefix(", "), "mark": mark, "why": notes.get(f"reasoning{as_}", "")})
+    return {"judge": said} if said else {}
+
+
 def _shown(main: str, item: Mapping[str, Any]) -> str:
-    """The metric that an answer's mark is of: the main one, or what of it a single answer has."""
-    if main in item["values"] or main in item["unscored"]:
+    """The metric that an answer's mark, right or wrong, is of: the main one, or what of it a single answer has."""
+    if not main.startswith("helpfulness") and (main in item["values"] or main in item["unscored"]):
         return main
     return "agreement" if "agreement" in item["values"] or "agreement" in item["unscored"] else main
-
-
-def _visible(value: object) -> object:
-    """Text with steering characters shown by their code points, as the script shows them in answers."""
-    if not isinstance(value, str) or hasattr(value, "__html__"):  # ours, and safe
-        return value
-    return re.sub(f"[{_STEERING}]", lambda found: f"\u27e8U+{ord(found[0]):04X}\u27e9", value)
-
-
-def _json(value: object) -> str:
-    """JSON that can stand inside a script element: no character in it can end the element or open a comment."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return re.sub(f"[<>&{_STEERING}]", lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-def _csp(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

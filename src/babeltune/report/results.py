@@ -44,6 +44,12 @@ TITLES = {
     "xnli": "XNLI",
 }
 METRICS = {
+    "helpfulness": "helpfulness, judged; 1 where the answer is in another language",
+    "helpfulness-prompt-lid": "helpfulness, judged; 1 where the answer's language is not the one identified in the prompt",
+    "helpfulness-raw": "helpfulness as the judge has it",
+    "helpfulness-translated": "helpfulness, judged in English translation",
+    "helpfulness-prompt-lid-translated": "helpfulness, judged in English translation, by the prompt's identified language",
+    "helpfulness-raw-translated": "helpfulness as the judge has it of the English translation",
     "agreement": "input/output language agreement",
     "agreement-nominal": "language agreement with the item's known language",
     "line-pass": "responses all of whose lines are in the language",
@@ -94,6 +100,36 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
+class Judging:
+    """What a judge was asked."""
+
+    model: str
+    answers: int
+    """In its sample, over all cells and readings."""
+    skipped: int
+    """Of these, in another language by both rules: a 1 without asking."""
+    failed: int
+    """Without a reply."""
+    unsent: int
+    """Not asked, as the spending cap was reached."""
+
+    @property
+    def stopped(self) -> str:
+        """What the reader must know where not all was judged; empty where it was."""
+        if not self.unsent and not self.failed:
+            return ""
+        said = [f"{self.failed:,} had no reply"] if self.failed else []
+        if self.unsent:
+            said.append(f"{self.unsent:,} were not asked, as the spending cap was reached")
+        some = (
+            " Items were asked in a random order, all answers to an item together: what was judged is an unbiased sample."
+            if self.unsent
+            else ""
+        )
+        return f"Of {self.answers:,} answers to be judged by {self.model}, {' and '.join(said)}.{some}"
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
     """One study's."""
 
@@ -120,6 +156,15 @@ class Results:
     """Model -> language -> what it saw in pretraining, where the study says what that was."""
     curves: tuple[Curve, ...] = ()
     """One an adapter whose losses are kept, in the order of the study file."""
+    judging: Judging | None = None
+    """Of a study with a judge."""
+    shifts: tuple[Mapping[str, Any], ...] = ()
+    """One a model and language that were judged directly and translated (``measure.summary.Shift``)."""
+
+    @property
+    def judging_stopped(self) -> str:
+        """What the judge lacks, in words; empty where it lacks nothing, or there is none."""
+        return self.judging.stopped if self.judging else ""
 
     def table(self) -> pl.DataFrame:
         """The rows as ``results.csv`` has them."""

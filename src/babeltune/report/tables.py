@@ -19,7 +19,7 @@ def number(row: Mapping[str, Any] | None) -> str:
         return "-"
     if row["value"] is None:
         return f"unscored ({row['unscored']})"
-    digits = 1 if row.get("top", 1.0) > 1 else 2
+    digits = 1 if row.get("top", 1.0) > 10 else 2
     text = f"{row['value']:.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
     return f"{text} ({row['unscored']} unscored)" if row.get("unscored") else text
 

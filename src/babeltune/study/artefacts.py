@@ -21,6 +21,12 @@ SCORES = "scores.jsonl"
 PROOF = "proof.jsonl"
 ROWS = "rows.jsonl"
 VERDICTS = "verdicts.jsonl"
+REPLIES = "replies.jsonl"
+TEXTS = "texts.jsonl"
+AUDIT = "audit.jsonl"
+SHIFTS = "shifts.jsonl"
+LEDGER = "ledger.sqlite"
+"""In the folder of the study."""
 
 
 def write_lines(path: Path, rows: Iterable[object]) -> None:

@@ -14,7 +14,7 @@ from babeltune.data.sources import Source
 from babeltune.errors import BabeltuneError, InputError, ModelError, Problem, RowsError, StudyError
 from babeltune.languages import Corpus, published
 from babeltune.records import Item, Prompting, Task
-from babeltune.study import models, supply, tasks
+from babeltune.study import models, serving, supply, tasks
 from babeltune.study.plan import Inputs, Plan, item_hashes, make
 from babeltune.study.spec import (
     TASK_SPECS,
@@ -66,15 +66,20 @@ def open_study(
     problems = list(parsed.problems)
     downloads: list[Problem] = []
     located = _models(parsed, problems, downloads, download=download)
+    serving.locate(
+        parsed, located, problems, downloads, download=download, not_cached=_NOT_CACHED, fix=_DOWNLOAD
+    )  # fmt: skip
     _clashes(parsed, problems)
     exposure = _exposure(parsed, problems)
     if may_lack == "nothing":
         _packages(parsed, problems)
+        serving.packages(parsed, problems)
     identifier = _identifier(parsed, problems, downloads, download=download)
     source = _source(parsed)
     chats = _chats(parsed, source, problems, downloads, download=download)
     items, sets = _items(parsed, problems, downloads, download=download)
     makeups = supply.makeups(parsed, problems)
+    serving.check(parsed, makeups, problems)
     available: Mapping[str, int] = {}
     chat_count = 0
     sets |= {key: tasks.item_set(asked.task, asked.items) for key, asked in items.items()}
@@ -88,7 +93,11 @@ def open_study(
             available, chat_count = found.counts, found.total
             supply.shortages(parsed, makeups, found, problems)
     if may_lack != "anything":
-        problems += [need for need in downloads if may_lack != "models" or not need.where.startswith("models")]
+        problems += [
+            need
+            for need in downloads
+            if may_lack != "models" or not need.where.startswith(("models", "judge", "translator"))
+        ]
     if parsed.study is not None and not problems:
         inputs = Inputs(
             chats or "",
@@ -103,8 +112,13 @@ def open_study(
             exposure,
         )
         plan = make(parsed.study, inputs)
+        store = Store(runs / parsed.study.study)
+        if may_lack in ("nothing", "packages") and serving.roles(parsed.study):
+            serving.unreachable(parsed, parsed.study, plan.pending(store.done(plan.steps)), problems)
+            if problems:
+                raise StudyError(str(path), problems)
         if len(plan.by_key) == len(plan.steps):
-            return Opened(plan, Store(runs / parsed.study.study), located, skip_bad_rows)
+            return Opened(plan, store, located, skip_bad_rows)
         what = "two cells would have the same name (a model's name and a mix's together read as another pair's)"
         problems.append(Problem("mixes", what, "Rename a mix.", parsed.line("mixes")))
     problems.sort(key=lambda problem: problem.line or 0)

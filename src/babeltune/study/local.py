@@ -6,14 +6,16 @@ import itertools
 import time
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from babeltune.errors import StoreError
 from babeltune.study.check import Opened
 from babeltune.study.plan import Kind, Step
 from babeltune.study.run import run_steps
+from babeltune.study.serving import check_cost
 from babeltune.study.session import Session, Tell
 
-_ORDER = ("label", "mix", "proof", "card", "tune", "generate", "score", "summary", "report")
+_ORDER: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Ran:
     seconds: float
 
 
-DATA: tuple[Kind, ...] = ("label", "mix", "proof", "card")
+DATA: tuple[Kind, ...] = ("label", "mix", "translate", "twin", "proof", "card")
 """The steps that need no model but for its tokenizer."""
 
 
@@ -39,7 +41,13 @@ def here(steps: Sequence[Step], session: Session) -> None:
         run_steps(tuple(group), session)
 
 
-def run(opened: Opened, tell: Tell, kinds: Container[str] = _ORDER, place: Place = here) -> Ran:
+def run(
+    opened: Opened,
+    tell: Tell,
+    kinds: Container[str] = _ORDER,
+    place: Place = here,
+    most_cost: float | None = None,
+) -> Ran:
     """Run whatever of a study is not done, under its lock.
 
     Args:
@@ -47,25 +55,35 @@ def run(opened: Opened, tell: Tell, kinds: Container[str] = _ORDER, place: Place
         tell: hears of every piece of progress.
         kinds: those to run; each with all that it needs.
         place: the executor.
+        most_cost: dollars that judge and translator may come to, those of earlier runs among them.
 
     Raises:
         LockedError: another run holds the study.
     """
     began = time.monotonic()
+    check_cost(opened.plan, most_cost)
     if not _pending(opened, kinds):
         return Ran(0, time.monotonic() - began)
     with opened.store.locked():
         # Asked again under the lock: another run may have finished meanwhile.
         pending = _pending(opened, kinds)
-        session = Session(opened, tell)
-        ranked = sorted(pending, key=lambda step: (_ORDER.index(step.kind), step.model or ""))
-        for _, group in itertools.groupby(ranked, key=lambda step: step.kind):
+        session = Session(opened, tell, most_cost)
+        ranked = sorted(pending, key=lambda step: (_turn(step), step.model or ""))
+        for _, group in itertools.groupby(ranked, key=_turn):
             place(tuple(group), session)
     return Ran(len(pending), time.monotonic() - began)
 
 
+def _turn(step: Step) -> tuple[int, bool]:
+    """When a step runs. A judge that reads the answers themselves goes before translations, whose cap may end it."""
+    direct = step.kind == "judge" and len(step.needs) == 1
+    return _ORDER.index("english" if direct else step.kind), not direct
+
+
 SCORING: tuple[Kind, ...] = ("score", "summary", "report")
 """The steps that read outputs and need no model."""
+JUDGING: tuple[Kind, ...] = ("english", "judge", *SCORING)
+"""The steps from stored outputs on."""
 
 
 def rescore(opened: Opened, tell: Tell) -> Ran:
@@ -77,7 +95,8 @@ def rescore(opened: Opened, tell: Tell) -> Ran:
     """
     began = time.monotonic()
     with opened.store.locked():
-        left = [step for step in opened.plan.pending(opened.store.done(opened.plan.steps)) if step.kind not in SCORING]
+        there = opened.store.published(opened.plan.steps)
+        left = [step for step in opened.plan.pending(there) if step.kind not in SCORING]
         if left:
             raise StoreError(f"{len(left)} steps are to come before all can be scored. Run the study first.")
         session = Session(opened, tell)

@@ -1,7 +1,10 @@
 """The plan: a study -> its steps, as plain data. Pure: it reads the study and the store and runs nothing.
 
-label -> mix (one a mix) -> proof -> card (one a mix)
-              mix -> tune (model x mix x tuning seed) -> generate (one a cell) -> score (one a cell) -> summary -> report
+label -> mix (one a mix of native chats) -> translate (one a block of chats and language) -> twin (one a translated mix)
+mixes and twins -> proof -> card (one a mix)
+mix or twin -> tune (model x mix x tuning seed) -> generate (one a cell) -> score (one a cell) -> summary -> report
+                                                   generate -> judge (one a cell and reading) -> score
+                                                   generate -> english (one a cell) -> judge, where it reads translations
 """
 
 from __future__ import annotations
@@ -12,22 +15,34 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from babeltune.data import twin
 from babeltune.data.makeup import Makeup, Mixing
 from babeltune.measure.intervals import LEVEL, RESAMPLES, SEED
 from babeltune.records import ASSISTANT, HUMAN, STOP, Cell, Prompting
 from babeltune.study.fingerprint import fingerprint
+from babeltune.study.served import JudgeSpec, Reading, ServedSpec
 from babeltune.study.spec import BASE, LabelSpec, Study, XnliSpec
 from babeltune.study.tasks import ItemSet, promptings, sampling
 
-Kind = Literal["label", "mix", "proof", "card", "tune", "generate", "score", "summary", "report"]
+Kind = Literal[
+    "label", "mix", "translate", "twin", "proof", "card", "tune", "generate", "english", "judge", "score", "summary", "report"
+]  # fmt: skip
 
+ASKING: tuple[Kind, ...] = ("translate", "english", "judge")
+"""Steps that ask judge or translator."""
+JUDGED_TASK = "dialogue"
+"""The task whose answers a judge scores."""
 _ROOMS: dict[Kind, str] = {
     "label": "data",
     "mix": "data",
+    "translate": "data",
+    "twin": "data",
     "proof": "data",
     "card": "data",
     "tune": "finetune",
     "generate": "generate",
+    "english": "generate",
+    "judge": "measure",
     "score": "measure",
     "summary": "measure",
     "report": "report",
@@ -92,6 +107,11 @@ class Step:
     def room(self) -> str:
         """Folder of the study that it belongs to."""
         return _ROOMS[self.kind]
+
+    @property
+    def asks(self) -> bool:
+        """Whether judge or translator is asked."""
+        return self.kind in ASKING
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -176,10 +196,33 @@ def make(study: Study, inputs: Inputs) -> Plan:
         steps.append(step)
         return step
 
+    def judging(generate: Step) -> list[Step]:
+        """What the judge is asked of a cell, a step a reading."""
+        cell = generate.cell
+        assert study.judge is not None
+        assert cell is not None
+        about: dict[str, Any] = {
+            "cell": cell, "mix": cell.mix, "work": min(generate.work, study.judge.sample or generate.work),
+        }  # fmt: skip
+        found = []
+        for reading in readings(study.judge, cell.language):
+            recipe: dict[str, Any] = {"judge": judge_recipe(study.judge, inputs)}
+            needs = [generate]
+            if reading == "translated":
+                recipe["items"] = inputs.items[cell.task, "en", cell.prompting].asked
+                asked = {
+                    "translator": _served(study.translator, inputs),
+                    "identifier": inputs.identifier,
+                    "sample": study.judge.drawn,
+                }
+                needs.append(add("english", cell.name, asked, [generate], **about))
+            found.append(add("judge", f"{reading}-{cell.name}", recipe, needs, **about))
+        return found
+
     mixing, hashes = study.mixing, item_hashes(inputs.items)
     label = label_step(inputs.chats, inputs.identifier, study.label, mixing, hashes)
     steps.append(label)
-    mixes = {
+    native = {
         name: add(
             "mix",
             name,
@@ -193,8 +236,32 @@ def make(study: Study, inputs: Inputs) -> Plan:
             work=inputs.chat_count if makeup.everything else sum(makeup.counts.values()),
         )
         for name, makeup in inputs.makeups.items()
+        if makeup.of is None
     }
-    about = {"mixes": list(mixes), "items": hashes, "overlap": mixing.overlap, "threshold": study.label.threshold}
+    blocks: dict[str, Step] = {}
+    twins: dict[str, Step] = {}
+    for name, makeup in inputs.makeups.items():
+        if makeup.of is not None:
+            ours = []
+            for block in twin.blocks(makeup, mixing):
+                at = f"{makeup.of}-{block.language}-{block.start}-{block.count}"
+                if at not in blocks:
+                    asked = {
+                        "translator": _served(study.translator, inputs),
+                        "identifier": inputs.identifier,
+                        "block": dataclasses.asdict(block),
+                    }
+                    blocks[at] = add("translate", at, asked, [native[makeup.of]], mix=makeup.of, work=block.count)
+                ours.append(blocks[at])
+            size = sum(makeup.counts.values())
+            twins[name] = add("twin", name, {}, [native[makeup.of], *ours], mix=name, work=size)
+    mixes = {name: twins.get(name) or native[name] for name in inputs.makeups}
+    about: dict[str, Any] = {
+        "mixes": list(mixes),
+        "items": hashes,
+        "overlap": mixing.overlap,
+        "threshold": study.label.threshold,
+    }
     proof = add("proof", "proof", about, list(mixes.values()))
     tokenizers = {model.name: inputs.models[model.id] for model in study.models if model.id not in inputs.absent}
     for name, mix in mixes.items():
@@ -235,8 +302,11 @@ def make(study: Study, inputs: Inputs) -> Plan:
                         model=model.id,
                         work=items.count,
                     )
-                    recipe = {"identifier": inputs.identifier, "items": items.scored}
-                    scores.append(add("score", cell.name, recipe, [generate], cell=cell, mix=name))
+                    recipe: dict[str, Any] = {"identifier": inputs.identifier, "items": items.scored}
+                    judged = judging(generate) if study.judge and task == JUDGED_TASK else []
+                    if study.judge and judged:
+                        recipe["judge"] = study.judge.protocol
+                    scores.append(add("score", cell.name, recipe, [generate, *judged], cell=cell, mix=name))
     members = {
         name: sorted(inputs.available if makeup.everything else makeup.counts)
         for name, makeup in inputs.makeups.items()
@@ -255,6 +325,24 @@ def make(study: Study, inputs: Inputs) -> Plan:
     )
     add("report", "report", {"study": study.study, "exposure": inputs.exposure}, [summary])
     return Plan(study, tuple(steps), inputs)
+
+
+def readings(judge: JudgeSpec, language: str) -> tuple[Reading, ...]:
+    """What the judge reads of answers in a language; English ones need no translation."""
+    return tuple(one for one in judge.readings if language != "en" or one == "direct") or ("direct",)
+
+
+def judge_recipe(judge: JudgeSpec, inputs: Inputs) -> dict[str, Any]:
+    """What a judge's replies hang on beside what it reads."""
+    skipping = {"skips": inputs.identifier} if judge.off_language == "skip" else {}
+    return {**_served(judge, inputs), "sample": judge.drawn, **skipping}
+
+
+def _served(spec: ServedSpec | None, inputs: Inputs) -> dict[str, Any]:
+    """What a model's answers hang on: its name on a server, its weights here."""
+    assert spec is not None
+    weights = {} if spec.engine == "endpoint" else {"weights": inputs.models[spec.model]}
+    return {**spec.identity, **weights}
 
 
 def _asked(study: Study) -> Iterator[tuple[str, str, Prompting, int]]:

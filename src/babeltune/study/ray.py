@@ -52,11 +52,11 @@ _TOLD = ("HF_HUB_OFFLINE", "HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME", "BABELTU
 """Of the driver's environment, what says where models and data are."""
 
 
-def run(opened: Opened, tell: Tell, address: str | None = None) -> Ran:
+def run(opened: Opened, tell: Tell, address: str | None = None, most_cost: float | None = None) -> Ran:
     """Run whatever of a study is not done on a cluster.
 
     ``address``: of its head, ``auto`` for the one on this machine, ``local`` for a Ray of our own on this machine; left
-    out, what ``RAY_ADDRESS`` says, else ``local``. The runs folder and the models must be at the same paths everywhere.
+    out, what ``RAY_ADDRESS`` says, else ``local``. ``most_cost``: as of the local run. The runs folder and the models must be at the same paths everywhere.
 
     Raises:
         EngineError: Ray is not installed or not there; the cluster cannot give what the study asks for; a piece of work
@@ -66,7 +66,7 @@ def run(opened: Opened, tell: Tell, address: str | None = None) -> Ran:
     if importlib.util.find_spec("ray") is None:
         raise EngineError("the executor 'ray' needs Ray: pip install 'babeltune[ray]'")
     with _connected(address or os.environ.get("RAY_ADDRESS") or "local"):
-        return local.run(opened, tell, place=_Cluster(opened))
+        return local.run(opened, tell, place=_Cluster(opened), most_cost=most_cost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +247,13 @@ class _Cluster:
                 assert model is not None
                 self._generate(tuple(group), model, session)
         elif kind == "score":
+            # Those over replies that were lacking stand already, and a worker would leave them as they are.
+            stale = [step for step in steps if session.opened.store.stands(step)]
+            if stale:
+                local.here(stale, session)
+            steps = [step for step in steps if step not in stale]
+            if not steps:
+                return
             size = -(-len(steps) // max(1, _CHUNKS * self._scoring.room()))
             chunks = [steps[at : at + size] for at in range(0, len(steps), size)]
             self._tasks(chunks, self._scoring, session.tell)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from babeltune.errors import StoreError
 from babeltune.study.artefacts import JOURNAL
 from babeltune.study.generation import generate
-from babeltune.study.plan import Step
+from babeltune.study.judging import judge
+from babeltune.study.plan import Kind, Step
+from babeltune.study.readings import english
 from babeltune.study.session import Event, Session
 from babeltune.study.steps import WORK, check_tuning
+
+TOGETHER: Mapping[Kind, Callable[[Sequence[Step], Session], None]] = {
+    "generate": generate,
+    "english": english,
+    "judge": judge,
+}
+"""Kinds whose steps make one call of an engine together; each is published by itself."""
 
 
 def run_steps(steps: Sequence[Step], session: Session, *, again: bool = False) -> None:
@@ -24,14 +33,14 @@ def run_steps(steps: Sequence[Step], session: Session, *, again: bool = False) -
         store.begin(step, again=again)
         if store.recorded(step):
             (store.partial(step) / JOURNAL).unlink(missing_ok=True)
-            store.publish(step)  # killed between the record and the rename
+            store.publish(step, again=store.stands(step))  # killed between the record and the rename
         else:
             todo.append(step)
     if not todo:
         return
     try:
-        if todo[0].kind == "generate":
-            generate(todo, session)
+        if todo[0].kind in TOGETHER:
+            TOGETHER[todo[0].kind](todo, session)
             return
         if todo[0].kind == "tune":
             check_tuning(todo, session)
@@ -39,7 +48,7 @@ def run_steps(steps: Sequence[Step], session: Session, *, again: bool = False) -
             began = time.monotonic()
             facts = WORK[step.kind](step, session)
             store.record(step, {**facts, "seconds": round(time.monotonic() - began, 1)})
-            store.publish(step, again=again)
+            store.publish(step, again=again or store.stands(step))
             if step.kind != "tune":
                 shown = f"{step.cell.mix} {step.cell.task} {step.cell.language}" if step.cell else step.name
                 session.tell(Event(step.kind, shown, at + 1, len(todo), "steps"))

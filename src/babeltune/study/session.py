@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 from babeltune.data import identify
 from babeltune.records import Item, Prompting, Task
 from babeltune.study import models, tasks
+from babeltune.study.artefacts import LEDGER
 from babeltune.study.check import Opened
 from babeltune.study.plan import Step
+from babeltune.study.served import ServedSpec
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from babeltune.finetune.train import Tuner
+    from babeltune.generate.ledger import Ledger
     from babeltune.records import Engine
 
 
@@ -42,13 +45,16 @@ Tell = Callable[[Event], None]
 class Session:
     """One run's hold on models: a base is loaded once for all mixes to tune, and once for all cells to generate."""
 
-    def __init__(self, opened: Opened, tell: Tell) -> None:
-        """``tell`` hears of every piece of progress."""
+    def __init__(self, opened: Opened, tell: Tell, most_cost: float | None = None) -> None:
+        """``tell`` hears of every piece of progress; ``most_cost``: dollars of judge and translator, earlier runs too."""
         self.opened = opened
+        self.most_cost = most_cost
         self.tell = tell
         self._tuner: tuple[str, Tuner] | None = None
         self._engine: tuple[str, Engine] | None = None
         self._tokenizers: dict[str, Callable[[Sequence[str]], list[int]]] | None = None
+        self._ledger: Ledger | None = None
+        self._asked: dict[ServedSpec, Engine] = {}
         self._tasks: dict[str, Task] = {}
         self._items: dict[tuple[str, str, Prompting], list[Item]] = {}
 
@@ -98,13 +104,47 @@ class Session:
         """The engine of a model; lets go of any other model first."""
         if self._engine is None or self._engine[0] != model:
             self._tuner = self._engine = None
-            self._engine = model, self._new_engine(self._folder(model))
+            self._engine = model, self._new_engine(self._folder(model), self.opened.plan.study.engine)
         return self._engine[1]
 
-    def _new_engine(self, folder: Path) -> Engine:
+    @property
+    def ledger(self) -> Ledger:
+        """Every reply of judge and translator, of this run and those before it."""
+        if self._ledger is None:
+            from babeltune.generate.ledger import Ledger
+
+            self._ledger = Ledger(self.opened.store.root / LEDGER)
+        return self._ledger
+
+    def asked(self, spec: ServedSpec) -> Engine:
+        """The engine of the judge or the translator, on a server or here."""
+        if spec not in self._asked:
+            self._asked[spec] = self._served(spec) if spec.engine == "endpoint" else self._local(spec)
+        return self._asked[spec]
+
+    def _served(self, spec: ServedSpec) -> Engine:
+        from babeltune.generate.batchfile import BatchFileEngine
+        from babeltune.generate.endpoint import EndpointEngine
+        from babeltune.study.serving import endpoint, prices
+
+        kind = BatchFileEngine if spec.batch_files else EndpointEngine
+        return kind(endpoint(spec), self.ledger, prices=prices(self.opened.plan.study), most_cost=self.most_cost)
+
+    def _local(self, spec: ServedSpec) -> Engine:
+        from babeltune.generate.chats import LocalChats
+
+        self._tuner = self._engine = None
+        folder = self._folder(spec.model)
+        return LocalChats(self._new_engine(folder, spec.engine), folder, self.local_name(spec), self.ledger)
+
+    def local_name(self, spec: ServedSpec) -> str:
+        """Of a model that runs here, as the ledger has it: other weights under this name answer otherwise."""
+        return f"{spec.model} {self.opened.located[spec.model].fingerprint[:12]}"
+
+    def _new_engine(self, folder: Path, name: str) -> Engine:
         study = self.opened.plan.study
         how = study.execution
-        if study.engine == "vllm":
+        if name == "vllm":
             from babeltune.generate.vllm import VllmEngine
 
             return VllmEngine(

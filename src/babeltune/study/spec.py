@@ -28,6 +28,7 @@ from babeltune.measure.tasks.items import SEED
 from babeltune.measure.tasks.prompt import Variant
 from babeltune.measure.tasks.simplification import SAMPLE
 from babeltune.records import Prompting
+from babeltune.study.served import JudgeSpec, PriceSpec, TranslatorSpec
 
 BASE = "base"
 """Reserved mix name: the model without an adapter."""
@@ -113,6 +114,19 @@ class WithoutMix(_Model):
     each: Count | None = None
 
 
+class TwinMix(_Model):
+    """The translated twin of a multi mix, such as ``{translated: 3}``: one mix's chats, some of them translated."""
+
+    translated: Annotated[int, Field(ge=2, le=99)]
+    """Languages in all."""
+    each: Count | None = None
+    """As of a multi mix; so is all that follows."""
+    budget: Count | None = None
+    order: tuple[LanguageCode, ...] | None = None
+    of: MixName = "mono"
+    """The mix whose chats are translated: all in ``mixing.main``."""
+
+
 class AllMix(_Model):
     """Every chat of the source: ``{all: true}``."""
 
@@ -124,6 +138,7 @@ MIX_FORMS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("by name", "by counts", "by shares", "mistyped"), ()),
     "multi": tuple(MultiMix.model_fields),
     "without": tuple(WithoutMix.model_fields),
+    "translated": tuple(TwinMix.model_fields),
     "all": tuple(AllMix.model_fields),
 }
 """Form of a mix -> its fields."""
@@ -148,7 +163,7 @@ def _form(value: object) -> str:
     if value is None:
         return "by name"
     if isinstance(value, dict):
-        for form in ("multi", "without", "all"):
+        for form in ("multi", "without", "translated", "all"):
             if form in value:
                 return form
         if any(map(_near, value)):
@@ -164,6 +179,7 @@ MixSpec = Annotated[
     | Annotated[dict[LanguageCode, Share], Field(min_length=1), Tag("by shares")]
     | Annotated[MultiMix, Tag("multi")]
     | Annotated[WithoutMix, Tag("without")]
+    | Annotated[TwinMix, Tag("translated")]
     | Annotated[AllMix, Tag("all")]
     | Annotated[dict[Annotated[str, AfterValidator(_not_near)], object], Tag("mistyped")],
     Discriminator(_form),
@@ -184,6 +200,10 @@ def makeup_of(name: str, given: MixSpec, mixing: Mixing) -> Makeup:
             return makeup.multi(given.multi, inner, each=given.each, budget=given.budget)
         case WithoutMix():
             return makeup.without(given.without, mixing, pool=given.pool, each=given.each)
+        case TwinMix():
+            inner = mixing if given.order is None else dataclasses.replace(mixing, order=given.order)
+            made = makeup.multi(given.translated, inner, each=given.each, budget=given.budget)
+            return dataclasses.replace(made, of=given.of)
         case AllMix():
             return Makeup(everything=True)
         case dict():
@@ -411,5 +431,11 @@ class Study(_Model):
     sampling: SamplingSpec = SamplingSpec()
     seeds: Seeds = (0,)
     """Seeds of the sampling."""
+    judge: JudgeSpec | None = None
+    """Scores the helpfulness of dialogue answers; without one only their language is scored."""
+    translator: TranslatorSpec | None = None
+    """Translates chats for mixes with ``translated``, and answers for a judge that reads them in English."""
+    prices: dict[str, PriceSpec] = {}
+    """Model of judge or translator -> its price."""
     verdict: VerdictSpec = VerdictSpec()
     execution: ExecutionSpec = ExecutionSpec()

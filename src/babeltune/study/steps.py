@@ -7,15 +7,16 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from babeltune.data import card, identify, label, mixes, sources
+from babeltune.data import card, identify, label, mixes, sources, twin
 from babeltune.data.overlap import Overlap
 from babeltune.errors import MixError, Problem, StoreError, TemplateError
 from babeltune.generate.journal import read_outputs
 from babeltune.languages import exposure
-from babeltune.measure import summary
+from babeltune.measure import judge, summary
 from babeltune.measure.metrics.agreement import AGREEMENT
 from babeltune.records import Output, Score
-from babeltune.report.results import Curve, Results
+from babeltune.report.results import Curve, Judging, Results
+from babeltune.study import judging, twins
 from babeltune.study.artefacts import (
     CARD,
     CHATS,
@@ -24,6 +25,7 @@ from babeltune.study.artefacts import (
     PROOF,
     ROWS,
     SCORES,
+    SHIFTS,
     VERDICTS,
     read_chats,
     read_labelled,
@@ -31,7 +33,7 @@ from babeltune.study.artefacts import (
     write_lines,
 )
 from babeltune.study.check import Opened
-from babeltune.study.plan import Step
+from babeltune.study.plan import JUDGED_TASK, Step
 from babeltune.study.session import Event, Session
 from babeltune.study.store import write_atomically
 from babeltune.study.tasks import promptings
@@ -75,11 +77,19 @@ def _overlap(session: Session) -> Overlap:
 
 def _proof(step: Step, session: Session) -> dict[str, Any]:
     plan = session.opened.plan
-    built = [
-        mixes.Mix(name, tuple(read_chats(folder / CHATS)), makeup.everything)
-        for (name, makeup), folder in zip(plan.inputs.makeups.items(), session.needed(step), strict=True)
-    ]
-    claims = mixes.prove(built, plan.study.label.threshold, plan.study.mixing, _overlap(session))
+    overlap = _overlap(session)
+    native: dict[str, mixes.Mix] = {}
+    translated: dict[str, list[twin.Twin]] = {}
+    for (name, makeup), key in zip(plan.inputs.makeups.items(), step.needs, strict=True):
+        one = plan.by_key[key]
+        if makeup.of is None:
+            chats = read_chats(session.opened.store.open(one) / CHATS)
+            native[name] = mixes.Mix(name, tuple(chats), makeup.everything)
+        else:
+            translated.setdefault(makeup.of, []).append(twins.built(plan, one, session))
+    claims = mixes.prove(list(native.values()), plan.study.label.threshold, plan.study.mixing, overlap)
+    for name, found in translated.items():
+        claims += twin.prove(native[name], found, plan.study.mixing, overlap)
     broken = [claim for claim in claims if not claim.holds and claim.binding]
     if broken:
         words = "; ".join(f"{claim.name} ({claim.detail})" for claim in broken)
@@ -163,7 +173,7 @@ def _tune(step: Step, session: Session) -> dict[str, Any]:
 def _score(step: Step, session: Session) -> dict[str, Any]:
     assert step.cell is not None
     cell = step.cell
-    (generated,) = session.needed(step)
+    generated = session.needed(step)[0]
     outputs: dict[str, Output] = {output.id: output for output in read_outputs(generated / OUTPUTS)}
     items = session.items(cell.task, cell.language, cell.prompting)
     lacking = [item.id for item in items if item.id not in outputs]
@@ -171,6 +181,8 @@ def _score(step: Step, session: Session) -> dict[str, Any]:
         what = f"{len(lacking)} outputs are missing, such as that of item {lacking[0]}"
         raise StoreError(f"{generated / OUTPUTS}: {what}. Delete the folder; its cell is answered again.")
     scores = session.task(cell.task).score(items, [outputs[item.id] for item in items])
+    said = judging.of_cell(step, session)
+    scores = [judging.merged([one, said[one.item]]) if one.item in said else one for one in scores]
     rows = [
         {
             **dataclasses.asdict(score),
@@ -191,7 +203,7 @@ def _summary(step: Step, session: Session) -> dict[str, Any]:
     study = plan.study
     scored = []
     for one in (plan.by_key[key] for key in step.needs):
-        generate = plan.by_key[one.needs[0]]
+        generate = plan.by_key[one.needs[0]]  # any others are of the judge
         tune = plan.by_key[generate.needs[0]] if generate.needs else None
         rows = read_lines(store.open(one) / SCORES)
         scores = tuple(
@@ -201,6 +213,8 @@ def _summary(step: Step, session: Session) -> dict[str, Any]:
         adapter = tune.fingerprint[:8] if tune else "none"
         scored.append(summary.Scored(one.cell, scores, adapter, str(generate.recipe["items"])[:8]))
     metrics = {name: session.task(name).metrics for name in study.tasks.asked}
+    if study.judge is not None:
+        metrics[JUDGED_TASK] = (*judging.metrics(study.judge), *metrics[JUDGED_TASK])
     rows_ = summary.rows(scored, metrics, study.label.identifier)
     judged = next((name for name, found in metrics.items() if any(one.name == AGREEMENT for one in found)), None)
     found = summary.verdicts(
@@ -213,6 +227,9 @@ def _summary(step: Step, session: Session) -> dict[str, Any]:
     folder = store.partial(step)
     write_lines(folder / ROWS, map(dataclasses.asdict, rows_))
     write_lines(folder / VERDICTS, map(dataclasses.asdict, found))
+    if study.judge is not None and len(study.judge.readings) > 1:
+        shifts = summary.shifts(scored, judge.HELPFULNESS_RAW, f"{judge.HELPFULNESS_RAW}{judging.TRANSLATED}")
+        write_lines(folder / SHIFTS, map(dataclasses.asdict, shifts))
     return {"rows": len(rows_), "verdicts": [one.sentence for one in found]}
 
 
@@ -245,7 +262,25 @@ def load_results(opened: Opened) -> Results:
         exposure={model: exposure(shares) for model, shares in plan.inputs.exposure.items()},
         hashes={step.key: step.fingerprint for step in plan.steps if step.kind in ("label", "mix", "tune")},
         curves=tuple(_curves(opened)),
+        judging=_judging(opened),
+        shifts=tuple(read_lines(folder / SHIFTS)) if (folder / SHIFTS).exists() else (),
     )
+
+
+def _judging(opened: Opened) -> Judging | None:
+    """What the judge was asked, over all cells; None of a study without one."""
+    spec = opened.plan.study.judge
+    if spec is None:
+        return None
+    facts = [opened.store.facts(step) for step in opened.plan.of("judge")]
+    answers, skipped, failed, unsent = (
+        sum(int(one[name]) for one in facts) for name in ("answers", "skipped", "failed", "unsent")
+    )
+    for step in opened.plan.of("english"):  # what has no translation did not come to the judge
+        states = opened.store.facts(step)["states"]
+        answers += sum(states.values()) - states["good"]
+        failed, unsent = failed + states["failed"], unsent + states["unsent"]
+    return Judging(spec.model, answers, skipped, failed, unsent)
 
 
 def _curves(opened: Opened) -> Iterator[Curve]:
@@ -264,6 +299,8 @@ def _curves(opened: Opened) -> Iterator[Curve]:
 WORK: dict[str, Callable[[Step, Session], dict[str, Any]]] = {
     "label": _label,
     "mix": _mix,
+    "translate": twins.translate,
+    "twin": twins.assemble,
     "proof": _proof,
     "card": _card,
     "tune": _tune,

@@ -23,6 +23,8 @@ from babeltune.study.fingerprint import file_hash
 from babeltune.study.plan import Step
 
 RECORD = "record.json"
+UNFINISHED = "unfinished"
+"""File in the folder of a step that lacks replies, as a server failed or the spending cap was reached."""
 _PARTIAL = ".partial"
 _OLD = ".old"
 _NEW = ".new"
@@ -35,14 +37,31 @@ class Store:
         """``root``: ``runs/<study>``; made when first written to."""
         self.root = root
 
-    def done(self, steps: tuple[Step, ...]) -> frozenset[str]:
-        """Keys of the steps whose folder is published. One listing a room, however many steps."""
+    def published(self, steps: tuple[Step, ...]) -> frozenset[str]:
+        """Keys of the steps whose folder is there, unfinished ones too. One listing a room, however many steps."""
         there = {room: self._published(room) for room in {step.room for step in steps}}
         return frozenset(
             step.key
             for step in steps
             if (step.folder in there[step.room] if step.hashed_name else self._holds(self.path(step), step))
         )
+
+    def done(self, steps: tuple[Step, ...]) -> frozenset[str]:
+        """Keys of the published steps that lack nothing, and of whose needs none lacks anything.
+
+        ``steps``: each after those that it needs.
+        """
+        there = self.published(steps)
+        lacking: set[str] = set()
+        for step in steps:
+            asked = step.asks and step.key in there and (self.path(step) / UNFINISHED).exists()
+            if asked or not lacking.isdisjoint(step.needs):
+                lacking.add(step.key)
+        return there - lacking
+
+    def stands(self, step: Step) -> bool:
+        """Whether the step has a published folder, which a pending one has only if something was lacking."""
+        return step.hashed_name and self.path(step).exists()
 
     def _published(self, room: str) -> frozenset[str]:
         try:

@@ -16,6 +16,7 @@ from babeltune.data.makeup import Mixing
 from babeltune.data.sources import Columns, Source
 from babeltune.errors import Problem, StudyError
 from babeltune.finetune.recipe import LoraRecipe
+from babeltune.study.served import JudgeSpec, PriceSpec, TranslatorSpec
 from babeltune.study.spec import (
     MIX_FORMS,
     TASK_SPECS,
@@ -196,6 +197,8 @@ def _fields(place: tuple[str | int, ...]) -> list[str]:
         **{("tasks", name): list(spec.model_fields) for name, spec in TASK_SPECS.items()},
         **{("tasks", name, "sampling"): list(TaskSamplingSpec.model_fields) for name in TASK_SPECS},
         ("sampling",): list(SamplingSpec.model_fields),
+        ("judge",): list(JudgeSpec.model_fields),
+        ("translator",): list(TranslatorSpec.model_fields),
         ("verdict",): list(VerdictSpec.model_fields),
         ("execution",): list(ExecutionSpec.model_fields),
         ("recipe",): [*LoraRecipe.__dataclass_fields__, "preset"],
@@ -205,4 +208,6 @@ def _fields(place: tuple[str | int, ...]) -> list[str]:
     }
     if place[:1] == ("models",):
         return list(ModelSpec.model_fields)
+    if place[:1] == ("prices",):
+        return list(PriceSpec.model_fields)
     return nested.get(place, list(Study.model_fields))

@@ -102,6 +102,8 @@ def shortages(parsed: Parsed, makeups: Mapping[str, Makeup], known: Known, probl
     """One problem for each language and number that is short, with what would fit."""
     short: dict[tuple[str, int], list[str]] = {}
     for name, asked in makeups.items():
+        if asked.of is not None:
+            continue  # made of another mix's chats
         for code, (n, _) in mixes.shortages(asked.counts, known.counts).items():
             short.setdefault((code, n), []).append(name)
     if not short:

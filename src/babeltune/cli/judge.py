@@ -1,0 +1,234 @@
+"""The verb ``judge``: what the judge says of a study's answers, what it says of planted ones, and whether people agree."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from babeltune.cli.agreement import scored_rows, show
+from babeltune.cli.study import answer, finished, needs_all
+from babeltune.cli.terminal import (
+    Download,
+    MaxCost,
+    Runs,
+    Shown,
+    SkipBadRows,
+    StudyFile,
+    console,
+    errors,
+    open_,
+    progress,
+)
+from babeltune.errors import EngineError, InputError, Problem, StudyError
+
+if TYPE_CHECKING:
+    from babeltune.measure.planted import Reliability
+    from babeltune.measure.raters import Rating
+    from babeltune.measure.verdict import State
+    from babeltune.study.check import MayLack, Opened
+
+
+def judge(
+    study: StudyFile,
+    runs: Runs = Path("runs"),
+    check: Annotated[
+        bool, typer.Option("--check", help="Ask it of planted answers first: can it be relied on, in which languages?")
+    ] = False,
+    reparse: Annotated[
+        bool, typer.Option("--reparse", help="Read all kept replies again, asking nobody, and score by them.")
+    ] = False,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against",
+            metavar="RATINGS",
+            help="How it agrees with others: people's ratings in a CSV, or the study file of another judge.",
+        ),
+    ] = None,
+    max_cost: MaxCost = None,
+    skip_bad_rows: SkipBadRows = False,
+    download: Download = False,
+) -> None:
+    """Ask the judge of all answers that are there, and score by what it says.
+
+    The study file names it: `judge: {model: …}`, a server's model or one that
+    runs here. Every reply is kept in the study's ledger: stopped by whatever,
+    the same command asks for what is missing. `babeltune run` does the same
+    after the answers are generated.
+
+    Before it costs anything, see what it will come to (`babeltune plan`) and
+    whether it can be relied on (`--check`).
+
+    Examples: `babeltune judge studies/pocket-judged.yaml --check`,
+    `babeltune judge studies/pocket-judged.yaml --max-cost 5`,
+    `babeltune judge studies/pocket-judged.yaml --against ratings.csv`.
+    """
+    asked = [name for name, given in (("--check", check), ("--reparse", reparse), ("--against", against)) if given]
+    problems = []
+    if len(asked) > 1:
+        problems.append(Problem(" and ".join(asked), "are too much at once", "Give one of them."))
+    if max_cost is not None and (reparse or against):
+        problems.append(Problem("--max-cost", f"given with {asked[0]}, which asks nobody", "Leave it out."))
+    if problems:
+        raise InputError("judge", problems)
+    lacking: MayLack = "anything" if check else "models"
+    opened = open_(study, runs, skip_bad_rows=skip_bad_rows, download=download, may_lack=lacking)
+    if opened.plan.study.judge is None:
+        problem = Problem("judge", "there is none", "Add judge: {model: …} (docs/judge.md).")
+        raise StudyError(str(study), [problem])
+    if check:
+        _check(opened, study, max_cost)
+    elif reparse:
+        _reparse(opened, study)
+    elif against is not None:
+        _against(opened, study, against, runs)
+    else:
+        _judge(opened, study, max_cost)
+
+
+def _judge(opened: Opened, study: Path, max_cost: float | None) -> None:
+    from babeltune.study.local import JUDGING, run
+
+    needs_all(opened, study, but=JUDGING)
+    with progress() as bars:
+        ran = run(opened, Shown(bars), JUDGING, most_cost=max_cost)
+    _states(_counted(opened))
+    finished(opened, ran)
+
+
+def _reparse(opened: Opened, study: Path) -> None:
+    from babeltune.study.local import SCORING, rescore
+
+    needs_all(opened, study, but=SCORING)
+    with progress() as bars:
+        ran = rescore(opened, Shown(bars))
+    _states(_counted(opened))
+    console.print(f"{ran.steps} steps done again in {ran.seconds:.0f} s, from the kept replies.", highlight=False)
+    answer(opened)
+
+
+def _counted(opened: Opened) -> dict[str, Counter[State]]:
+    """Language -> verdicts by state, over all cells and readings."""
+    from babeltune.study.judging import states
+    from babeltune.study.session import Session
+
+    session = Session(opened, lambda event: None)
+    found: dict[str, Counter[State]] = {}
+    for step in opened.plan.of("judge"):
+        if step.cell is not None:
+            found.setdefault(step.cell.language, Counter()).update(states(step, session))
+    return found
+
+
+def _states(found: dict[str, Counter[State]]) -> None:
+    from babeltune.measure.verdict import STATES
+
+    shown = [state for state in STATES if any(count[state] for count in found.values())]
+    table = Table(title="what the judge's replies say", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("language")
+    for state in shown:
+        table.add_column(state, justify="right")
+    for code, count in found.items():
+        table.add_row(escape(code), *(f"{count[state]:,}" for state in shown))
+    if shown:
+        console.print(table)
+
+
+def _check(opened: Opened, study: Path, max_cost: float | None) -> None:
+    """Ask the judge of planted answers in every language of the study that has them, and show what it makes of them."""
+    from babeltune.measure.planted import languages
+    from babeltune.study.planting import ask
+
+    spec = opened.plan.study.tasks.asked["dialogue"]
+    codes = [code for code in spec.languages if code in languages()]
+    lacking = [code for code in spec.languages if code not in codes]
+    if lacking:
+        errors.print(f"No planted answers in {', '.join(lacking)}: not checked.", highlight=False)
+    if not codes:
+        there = ", ".join(languages())
+        problem = Problem("--check", "no language of this study has planted answers", f"They are in: {there}.")
+        raise InputError("judge", [problem])
+    with progress() as bars:
+        rows = ask(opened, codes, Shown(bars), max_cost)
+    _reliability(rows)
+    lost = sum(row.states["failed"] + row.states["unsent"] for row in rows if row.language != "all")
+    if lost:
+        raise EngineError(f"{lost} planted answers have no verdict. Run again; what came back is kept.")
+
+
+def _reliability(rows: Sequence[Reliability]) -> None:
+    from babeltune.measure.planted import EXPECTED
+
+    table = Table(title="planted answers, and what the judge makes of them", title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in ("language", "answer"):
+        table.add_column(heading)
+    for heading in ("expected", "mean", "in range", "scored", "below the right one"):
+        table.add_column(heading, justify="right")
+    last = ""
+    for row in rows:
+        expected = EXPECTED[row.kind]
+        order = "" if row.order is None else f"{row.ordered} of {row.pairs}"
+        table.add_row(
+            row.language if row.language != last else "",
+            row.kind,
+            f"{expected.low} to {expected.high}" if expected.high > expected.low else str(expected.low),
+            "-" if row.mean is None else f"{row.mean:.1f}",
+            f"{row.in_range} of {row.n}",
+            f"{row.scored} of {row.n}",
+            order,
+        )
+        last = row.language
+    console.print(table)
+    bad = [row for row in rows if row.language != "all" and row.in_range < row.n]
+    whole = sum(row.n for row in rows if row.language != "all")
+    right = sum(row.in_range for row in rows if row.language != "all")
+    worst = Counter(row.kind for row in bad).most_common(1)
+    said = f"{right} of {whole} verdicts are as a judge's who can read the language would be."
+    if worst:
+        said += f" Most often wrong of: {worst[0][0]} ({EXPECTED[worst[0][0]].reason})."
+    console.print(said, style="bold", markup=False, highlight=False, soft_wrap=True)
+
+
+def _against(opened: Opened, study: Path, other: str, runs: Path) -> None:
+    """Agreement with ratings of a CSV, or with the judge of another study that has the same answers."""
+    from babeltune.measure.raters import agreement, read_ratings
+
+    needs_all(opened, study, but=("summary", "report"))
+    assert opened.plan.study.judge is not None
+    name = Path(other).name
+    if Path(other).suffix in (".yaml", ".yml"):
+        second = open_(Path(other), runs, skip_bad_rows=False, download=False, may_lack="models")
+        if second.plan.study.judge is None:
+            raise StudyError(other, [Problem("judge", "there is none", "Name the study file of another judge.")])
+        needs_all(second, Path(other), but=("summary", "report"))
+        theirs, name = _judged(second, by_cell=False), f"{second.plan.study.judge.model} ({name})"
+    else:
+        theirs = read_ratings(Path(other))
+    # An answer is known by its id, or else by the cell that it is of.
+    ours = _judged(opened, by_cell=not all(one.id for one in theirs))
+    found = agreement(ours, theirs)
+    show({(opened.plan.study.judge.model, name): found})
+
+
+def _judged(opened: Opened, *, by_cell: bool) -> list[Rating]:
+    """The judge's own scores of all answers; of one that several cells gave once, unless they are told apart ``by_cell``."""
+    from babeltune.measure.judge import HELPFULNESS_RAW
+    from babeltune.measure.raters import Rating
+    from babeltune.measure.sheet import answers, judged
+
+    rows = [row for code in opened.plan.study.tasks.asked["dialogue"].languages for row in scored_rows(opened, code)]
+    if not by_cell:
+        return judged(answers(rows))
+    return [
+        Rating(cell.language, row["item"], int(row["values"][HELPFULNESS_RAW]), model=cell.model, mix=cell.mix,
+               seed=str(cell.seed))
+        for cell, row in rows
+        if HELPFULNESS_RAW in row["values"]
+    ]  # fmt: skip

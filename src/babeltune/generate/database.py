@@ -1,0 +1,157 @@
+"""An SQLite file of ours: opened or made, written in transactions, read while it is written; errors in our words."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+
+from babeltune.errors import LockedError, StoreError
+
+
+class Database:
+    """One file. One process writes, any number read, at the same time; threads of a process may share it.
+
+    A transaction is in a write-ahead log before it counts: a process that is killed loses none. The disk is told to
+    keep the log once a second, and at transactions that ask for it, so that a machine that loses power may lose those
+    of its last second; the file is whole in any case.
+    """
+
+    def __init__(
+        self, path: Path, *, kind: str, mark: int, version: int, schema: Sequence[str], patience: float
+    ) -> None:
+        """Open a file, or make it and its folder.
+
+        Args:
+            path: the file.
+            kind: what it is, for errors.
+            mark: number in the file that tells ours from others (SQLite's application id).
+            version: of the schema.
+            schema: statements that make the tables of a new file.
+            patience: seconds to wait for another process that is writing.
+
+        Raises:
+            StoreError: it cannot be opened, is no file of this kind, or is of a newer version.
+        """
+        self.path = path
+        self._kind, self._mark, self._newest, self._patience = kind, mark, version, patience
+        self._lock = threading.RLock()
+        self._synced = -_SYNCED_EVERY
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{path.parent}: cannot be made ({error.strerror}). Name another place.") from error
+        with self._told():
+            self._db = self._connect()
+        try:
+            with self._told():
+                if self._version() == 0:
+                    self._make(schema)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the file; everything is in it."""
+        with self._lock, self._told():
+            self._db.close()
+
+    @contextmanager
+    def writing(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        """A transaction: committed at the end, rolled back where anything goes wrong.
+
+        ``durable``: it outlives a loss of power, which takes as long as the disk takes.
+
+        Raises:
+            StoreError: no space left, the file is damaged, or (LockedError) another process writes.
+        """
+        with self._lock, self._told():
+            now = time.monotonic()
+            synced = durable or now - self._synced >= _SYNCED_EVERY
+            self._db.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+            if synced:
+                self._synced = now
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """For a read that is over soon: writes of this process wait for it."""
+        with self._lock, self._told():
+            yield self._db
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """For a read that takes its time: one query sees the file as it is now, and nothing waits for it."""
+        with self._told(), closing(self._connect()) as db:
+            yield db
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.path, timeout=self._patience, isolation_level=None, check_same_thread=False)
+
+    def _version(self) -> int:
+        """Of the schema in the file; 0 where the file is new."""
+        (mark,) = self._db.execute("PRAGMA application_id").fetchone()
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if mark != self._mark and (version or self._db.execute("SELECT 1 FROM sqlite_master").fetchone()):
+            raise StoreError(f"{self.path}: is a database of something else, no {self._kind}. Name another file.")
+        if version > self._newest:
+            raise StoreError(
+                f"{self.path}: a {self._kind} of version {version}, and this babeltune reads up to {self._newest}. "
+                "Update babeltune, or name another file."
+            )
+        return int(version)
+
+    def _make(self, schema: Sequence[str]) -> None:
+        """Make the tables, unless another process was quicker."""
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            if self._version() == 0:
+                for statement in schema:
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA application_id={self._mark}")
+                self._db.execute(f"PRAGMA user_version={self._newest}")
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What SQLite says, as an error of ours: what is wrong and what to do."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            name = getattr(error, "sqlite_errorname", "")
+            if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+                raise LockedError(
+                    f"{self.path}: another process is writing to it. Wait for it, or stop it, and run again."
+                ) from error
+            fix = next(fix for start, fix in _FIXES.items() if name.startswith(start))
+            raise StoreError(f"{self.path}: {error}. {fix}") from error
+
+
+_SYNCED_EVERY = 1.0
+"""Seconds of transactions that a loss of power may take at most."""
+_FIXES: Final = {
+    "SQLITE_FULL": "Make space on the disk and run again: what was written before is kept.",
+    "SQLITE_NOTADB": "Name another file, or move this one away.",
+    "SQLITE_CORRUPT": "The file is damaged. Save what is whole with `sqlite3 FILE .recover`, or move it away.",
+    "SQLITE_CANTOPEN": "Check that it is a file, in a folder that may be written to.",
+    "SQLITE_READONLY": "Check that the file and its folder may be written to.",
+    "SQLITE_IOERR": "Check the disk and the space left, and run again: what was written before is kept.",
+    "": "Check the file and the space left.",
+}
+"""How the name of SQLite's error begins -> what to do."""

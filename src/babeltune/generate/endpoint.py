@@ -1,0 +1,233 @@
+"""Engine on any OpenAI-compatible server: many requests in flight, faults survived, every reply kept and paid for once.
+
+    Endpoint  where and how to ask      EndpointEngine  asks
+    sending.py  the requests in flight  exchange.py  all tries of one     wire.py  one call
+    dialect.py  what is said            reply.py  what comes back         finding.py  what the server can
+    pace.py, purse.py  limits           ledger.py  all that came          dead_end.py  what ends a run
+
+What the ledger has answered is never sent again, so a run that was stopped, by whatever, goes on with what is missing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from babeltune.errors import EngineError, InputError, Problem
+from babeltune.generate.dialect import Dialect, Format
+from babeltune.generate.finding import HELD, IN_WORDS, PLAIN, TEXT, holds, weaken
+from babeltune.generate.ledger import Ledger
+from babeltune.generate.prices import Prices
+from babeltune.generate.sending import Asking, Sending
+from babeltune.records import Output, Request
+
+log = logging.getLogger(__name__)
+
+OPENAI = "https://api.openai.com/v1"
+_LOCAL = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A model on a server, and how to ask it. Nothing here but ``model`` changes an answer."""
+
+    model: str
+    """As the server names it."""
+    base_url: str = OPENAI
+    """Up to where ``/chat/completions`` follows; most end in ``/v1``."""
+    key_variable: str = "OPENAI_API_KEY"
+    """Environment variable that holds the account's key. A server on this machine needs none."""
+    concurrency: int = 10
+    """Requests in flight at once (the authors' code: 10)."""
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    timeout: float = 90.0
+    """Seconds that one try may take, from sending to the last byte (the authors' code: 90)."""
+    tries: int = 6
+    """Of a request that meets faults that may pass."""
+    most_wait: float = 60.0
+    """Seconds between two tries at most. A server that asks for more ends the run: it is no use to wait for."""
+
+    @property
+    def key(self) -> str | None:
+        """The account's key; None where the variable is not set."""
+        return os.environ.get(self.key_variable, "").strip() or None
+
+    @property
+    def local(self) -> bool:
+        """Whether the server runs on this machine."""
+        return urlsplit(self.base_url).hostname in _LOCAL
+
+    def problems(self) -> list[Problem]:
+        """All that would keep it from being asked, found without a call."""
+        found = []
+        parts = urlsplit(self.base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            found.append(
+                Problem("base_url", f"'{self.base_url}' is no address", f"Write one such as {OPENAI} or"
+                        " http://localhost:8000/v1.")
+            )  # fmt: skip
+        if parts.username or parts.password:
+            found.append(Problem("base_url", "it holds a password", f"Put the key into ${self.key_variable} instead."))
+        if not self.model.strip():
+            found.append(Problem("model", "is empty", "Name the model as the server does."))
+        if self.key is None and not self.local:
+            found.append(
+                Problem(self.key_variable, "the environment variable is not set", "Put the account's key into it:"
+                        f" export {self.key_variable}=...; or name the variable that holds it (key_variable).")
+            )  # fmt: skip
+        for name in ("concurrency", "tries"):
+            if getattr(self, name) < 1:
+                found.append(Problem(name, f"{getattr(self, name)} is too few", "Write 1 or more."))
+        for name in ("requests_per_minute", "tokens_per_minute", "timeout", "most_wait"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                found.append(Problem(name, f"{value} is no limit", "Write a number above 0."))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What asking once has shown."""
+
+    answered_by: str
+    """The server's name of the model."""
+    format: Format | None
+    """Best form that the server holds answers to; None where schemas were not asked for."""
+
+
+class EndpointEngine:
+    """An ``Engine``. Holds no connection between calls."""
+
+    def __init__(
+        self, endpoint: Endpoint, ledger: Ledger, *, prices: Prices | None = None, most_cost: float | None = None
+    ) -> None:
+        """Sends nothing yet.
+
+        Args:
+            endpoint: whom to ask.
+            ledger: where replies are kept, and looked for first.
+            prices: of models; without the model's, costs are not counted.
+            most_cost: dollars that the ledger's calls may come to, those of earlier runs among them; None for no cap.
+
+        Raises:
+            InputError: a cap without a price of the model.
+        """
+        self.endpoint = endpoint
+        self.ledger = ledger
+        self.price = (prices or {}).get(endpoint.model)
+        self.most_cost = most_cost
+        self.finding: Finding | None = None
+        """What asking has shown; None before it was asked."""
+        self.dialect = Dialect()
+        """What the server is known to take."""
+        if most_cost is not None and self.price is None:
+            named = ", ".join(sorted(prices or {})) or "none"
+            raise InputError(
+                "spending",
+                [
+                    Problem(
+                        f"prices.{endpoint.model}",
+                        f"a cap of {most_cost:g} dollars, and no price of the model (priced: {named})",
+                        "Add its dollars per million tokens, or take away the cap.",
+                    )
+                ],
+            )
+
+    def connect(self) -> str:
+        """The key to ask with, hidden from the ledger from now on; ``none`` for a server here that needs none.
+
+        Raises:
+            InputError: the endpoint's ``problems``.
+        """
+        problems = self.endpoint.problems()
+        if problems:
+            raise InputError(f"endpoint {self.endpoint.base_url}", problems)
+        key = self.endpoint.key or "none"
+        self.ledger.hide(key)
+        return key
+
+    def check(self, *, schemas: bool = False) -> Finding:
+        """Ask once, before anything is paid for in bulk; the finding is kept, and the next call costs nothing.
+
+        Args:
+            schemas: whether answers are to be held to a JSON schema, so that the best form is to be found.
+
+        Raises:
+            InputError: the endpoint's ``problems``.
+            EngineError: no server, a wrong key, an unknown model, or not a cent left under the cap.
+        """
+        if not self._found(schemas):
+            with self._sending(iter(())) as sending:
+                if not self._find(sending, schemas):
+                    raise EngineError(
+                        f"{self.endpoint.model}: the spending cap of {self.most_cost:g} dollars leaves no room for a"
+                        " single call. Raise it."
+                    )
+        assert self.finding is not None
+        return self.finding
+
+    def complete(self, requests: Iterable[Request], done: Container[tuple[str, str]] = ()) -> Iterator[Output]:
+        """Yield outputs as they come, those of the ledger without a call.
+
+        Requests are sent in their order and read as slots come free. Two that ask for the same are sent once. Before the
+        first is sent, ``check`` is made. Everything that came back is in the ledger when its output is yielded, and stays
+        there if the caller stops.
+
+        Raises:
+            InputError: the endpoint's ``problems``, where anything has to be sent.
+            EngineError: as ``check``; no request would survive what happened; or a request that no server takes
+                (a forced prefix, an adapter, candidates).
+            StoreError: the ledger cannot be written.
+        """
+        pending = (request for request in requests if (request.cell, request.id) not in done)
+        with self._sending(pending) as sending:
+            yield from sending.outputs(lambda first, again: self._ask(sending, first, again=again))
+
+    def loglikelihood(self, requests: Iterable[Request], done: Container[tuple[str, str]] = ()) -> Iterator[Output]:
+        """Refuse: chat servers do not tell probabilities of a prompt.
+
+        Raises:
+            EngineError: always.
+        """
+        raise EngineError(
+            f"{self.endpoint.model} at {self.endpoint.base_url}: a server does not say how likely a text is. Rank"
+            " candidates with engine: transformers or vllm."
+        )
+
+    def _sending(self, requests: Iterator[Request]) -> Sending:
+        return Sending(
+            Asking(self.endpoint, self.connect, self.dialect, self.ledger, self.price, self.most_cost), requests
+        )
+
+    def _found(self, schemas: bool) -> bool:
+        return self.finding is not None and (self.finding.format is not None or not schemas)
+
+    def _ask(self, sending: Sending, first: Request, *, again: bool) -> bool:
+        """Ask for something small of the first request's kind; whether the cap left room for it.
+
+        ``again``: whether to ask though the finding is known, as the server may be gone.
+        """
+        if first.system is None:  # a plain completion, which finds out for itself
+            return not again or sending.probe(TEXT) is not None
+        if again:
+            return sending.probe(PLAIN) is not None
+        return self._found(bool(first.schema)) or self._find(sending, bool(first.schema))
+
+    def _find(self, sending: Sending, schemas: bool) -> bool:
+        """Find ``finding``; False where the cap leaves no room."""
+        while True:
+            reply = sending.probe(HELD if schemas else PLAIN)
+            if reply is None:
+                return False
+            form = self.dialect.format  # weaker by now if the server refused it in words
+            if not schemas or holds(form, reply):
+                break
+            weaken(self.dialect)
+        self.finding = Finding(reply.answered_by, form if schemas else None)
+        log.info("%s at %s answers, as %s; %s.", self.endpoint.model, self.endpoint.base_url, reply.answered_by,
+                 IN_WORDS[self.finding.format])  # fmt: skip
+        return True

@@ -1,0 +1,139 @@
+"""All tries of a request: paced, within the purse, each reply handed on the moment it is there."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from babeltune.errors import EngineError
+from babeltune.generate.dialect import Dialect
+from babeltune.generate.ledger import Entry, State
+from babeltune.generate.pace import Pace, backoff
+from babeltune.generate.prices import Price, cost, upper_bound
+from babeltune.generate.purse import Purse
+from babeltune.generate.reply import Fault, Reply
+from babeltune.generate.wire import Wire, encode
+from babeltune.records import Request
+
+if TYPE_CHECKING:
+    from babeltune.generate.endpoint import Endpoint
+
+_EMPTY_TRIES = 3
+"""Of a request whose answers are empty: each is paid for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """With one server, under one account. Belongs to one event loop."""
+
+    endpoint: Endpoint
+    price: Price | None
+    wire: Wire
+    dialect: Dialect
+    pace: Pace
+    purse: Purse
+    keep: Callable[[Entry], None]
+    """Called with whatever may have cost something, when it comes, and with how a request ended."""
+
+    async def answer(self, key: str, request: Request, most_tries: int) -> Reply | Fault | None:
+        """The reply, or the fault that was the last; None where the cap has no room for a first try.
+
+        Raises:
+            EngineError: the server asks for a longer pause than ``most_wait``.
+        """
+        path = "/completions" if request.system is None else "/chat/completions"
+        tries = counted = empties = 0
+        while True:
+            body = self.dialect.body(self.endpoint.model, request)
+            content = encode(body)
+            most = request.sampling.max_tokens
+            worst = upper_bound(self.price, len(content), most) if self.price else 0.0
+            if not await self.purse.reserve(worst):
+                return None
+            unsure = 0.0
+            try:
+                estimate = self.pace.estimate(len(content), most)
+                await self.pace.turn(estimate)
+                tries += 1
+                answered = self.pace.answered
+                began = time.monotonic()
+                unsure = worst  # until it is known
+                said, raw = await self.wire.post(path, content, request.sampling.stop)
+                seconds = time.monotonic() - began
+            except BaseException:
+                self.purse.lost += unsure
+                self.purse.settle(worst, unsure)
+                raise
+            paid, unsure = self._cost(said, worst)
+            self.purse.settle(worst, paid + unsure)
+            if isinstance(said, Reply):
+                counted += 1
+                empties += said.state == "empty"
+                ended = said.state != "empty" or empties >= _EMPTY_TRIES or counted >= most_tries
+                self.pace.learn(estimate, len(content), said.prompt_tokens, said.completion_tokens)
+            elif said.status in (400, 422) and said.means == "failed" and self.dialect.learn(body, said.reason, said.param):
+                continue
+            else:
+                # To be told to slow down is no fault as long as others get their answers.
+                counted += said.status != 429 or self.pace.answered == answered
+                ended = said.means != "again" or counted >= most_tries
+            if ended or unsure or isinstance(said, Reply):
+                self.keep(self._entry(key, request, content, said, raw, seconds, tries, paid, unsure))
+            if ended:
+                return said
+            await asyncio.sleep(self._rest(said, tries))
+
+    def _cost(self, said: Reply | Fault, worst: float) -> tuple[float, float]:
+        """Dollars that it cost, and those that it may have cost besides."""
+        if self.price is None:
+            return 0.0, 0.0
+        if isinstance(said, Fault):
+            return 0.0, worst if said.maybe_paid else 0.0
+        if not said.metered:
+            return 0.0, worst
+        return cost(self.price, said.prompt_tokens, said.cached_tokens, said.completion_tokens), 0.0
+
+    def _rest(self, said: Reply | Fault, tries: int) -> float:
+        """Seconds before the next try; a pause that the server asks for is everyone's."""
+        most = self.endpoint.most_wait
+        asked = said.wait if isinstance(said, Fault) else None
+        if asked is None:
+            return backoff(tries, most)
+        if asked > most:
+            raise EngineError(
+                f"{self.endpoint.model} at {self.endpoint.base_url}: asks to wait {asked:,.0f} s ({said.reason}), longer"
+                f" than most_wait, {most:g} s. What came back is kept: run again then, or raise most_wait."
+            )
+        self.pace.hold(asked)
+        return max(asked, backoff(tries, most))
+
+    def _entry(
+        self, key: str, request: Request, content: bytes, said: Reply | Fault, raw: str, seconds: float, tries: int,
+        paid: float, unsure: float,
+    ) -> Entry:  # fmt: skip
+        heard = said if isinstance(said, Reply) else None
+        state: State = said.state if isinstance(said, Reply) else "refused" if said.means == "refused" else "failed"
+        return Entry(
+            key=key,
+            model=self.endpoint.model,
+            answered_by=heard.answered_by if heard else "",
+            state=state,
+            text=heard.text if heard else "",
+            finish=heard.finish if heard else state,
+            raw=raw or said.reason,
+            prompt_tokens=heard.prompt_tokens if heard else 0,
+            cached_tokens=heard.cached_tokens if heard else 0,
+            completion_tokens=heard.completion_tokens if heard else 0,
+            seconds=round(seconds, 4),
+            tries=tries,
+            cost=None if self.price is None else paid,
+            purpose=request.cell,
+            item=request.id,
+            at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            sent=content.decode(),
+            unsure=unsure,
+        )

@@ -1,0 +1,49 @@
+"""Ctrl-C in an event loop: it ends what is awaited, and tears nothing in two that is being done."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import Coroutine
+from types import FrameType
+from typing import Any, TypeVar
+
+Returned = TypeVar("Returned")
+
+
+def run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Returned]) -> Returned:
+    """Run a loop until ``work`` is done, and return what it returns.
+
+    The first Ctrl-C cancels ``work``, as in ``asyncio.Runner``; tasks beside it stay as they are. A second one breaks in
+    at once. Outside of the main thread, or where Ctrl-C means something else already, nothing is changed.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C, once ``work`` is over.
+    """
+    task = loop.create_task(work)
+    if threading.current_thread() is not threading.main_thread() or (
+        signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        return loop.run_until_complete(task)
+    pressed = False
+
+    def press(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        if pressed:
+            raise KeyboardInterrupt
+        pressed = True
+        loop.call_soon_threadsafe(task.cancel)
+
+    signal.signal(signal.SIGINT, press)
+    try:
+        returned = loop.run_until_complete(task)
+    except asyncio.CancelledError:
+        if pressed:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if pressed:
+        raise KeyboardInterrupt
+    return returned

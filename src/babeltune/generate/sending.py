@@ -1,0 +1,327 @@
+"""The requests in flight: read as slots come free, kept the moment they are answered, then yielded.
+
+One event loop, driven from ``outputs`` by whoever takes what it yields. There is no thread, so requests are read, the
+ledger is written and Ctrl-C arrives in one place. While the taker is busy nothing is sent, and the time it takes counts
+against no deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Literal
+
+from babeltune.errors import EngineError, StoreError
+from babeltune.generate.dead_end import dead_end
+from babeltune.generate.dialect import Dialect, messages_of
+from babeltune.generate.exchange import Exchange
+from babeltune.generate.interrupts import run
+from babeltune.generate.ledger import Entry, Ledger, key_of
+from babeltune.generate.pace import Pace
+from babeltune.generate.prices import Price
+from babeltune.generate.purse import Purse
+from babeltune.generate.reply import Fault, Reply, refusal
+from babeltune.generate.wire import Wire
+from babeltune.records import Output, Request
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from babeltune.generate.endpoint import Endpoint
+
+_READ_AT_ONCE = 256
+"""Requests that are looked up in the ledger together."""
+_PROBE_TRIES = 3
+_UNANSWERED = 20
+"""Requests in a row that came to nothing, all tries of each, after which the server is asked whether it is there."""
+_SHORT = 1.0
+"""Seconds that the taker may be away before deadlines are put off."""
+NoAnswer = Literal["refused", "failed", "unsent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Whom to ask, and on what terms; what is learnt of the server is kept for the next time."""
+
+    endpoint: Endpoint
+    connect: Callable[[], str]
+    """Gives the key once something is to be sent; raises where the endpoint cannot be asked."""
+    dialect: Dialect
+    ledger: Ledger
+    price: Price | None
+    most_cost: float | None
+
+
+@dataclass(slots=True)
+class _Job:
+    """One key to be sent, and all requests that it answers."""
+
+    key: str
+    requests: list[Request]
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What is to be written, and then may be yielded."""
+
+    entries: list[Entry] = field(default_factory=list)
+    outputs: list[Output] = field(default_factory=list)
+
+
+class Sending:
+    """A context: on leaving, what is in flight is cancelled and what came back is kept."""
+
+    def __init__(self, asking: Asking, requests: Iterator[Request]) -> None:
+        self.asking = asking
+        self._requests = requests
+        self._loop = asyncio.new_event_loop()
+        self._exchange: Exchange | None = None
+        self._jobs: deque[_Job] = deque()
+        self._known: dict[str, _Job] = {}
+        """Key -> job that waits or is in flight."""
+        self._lost: dict[str, str] = {}
+        """Key -> why it failed in this run."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._arrived = _Kept()
+        self._ready: deque[Output] = deque()
+        self._news = asyncio.Event()
+        self._all_read = False
+        self._stopped = ""
+        """Why nothing more is sent; empty while it is."""
+        self._unanswered = 0
+        self._fatal: BaseException | None = None
+
+    def __enter__(self) -> Sending:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            run(self._loop, self._end())
+        finally:
+            self._loop.close()
+        if self._arrived.entries and self._fatal is not None and self._fatal is not error:
+            raise self._fatal
+
+    def outputs(self, before: Callable[[Request, bool], bool]) -> Iterator[Output]:
+        """Yield all outputs.
+
+        Args:
+            before: asks once, and says whether to go on. Called with the first request that must be sent, and each time
+                that many in a row came to nothing, then with True.
+        """
+        asked = False
+        while True:
+            self._read()
+            silent = self._unanswered >= _UNANSWERED
+            if self._jobs and not self._stopped and (silent or not asked):
+                asked, self._unanswered = True, 0
+                if not before(self._jobs[0].requests[0], silent):
+                    self._stop()
+            self._launch()
+            away = 0.0
+            while self._ready:
+                left = self._loop.time()
+                yield self._ready.popleft()
+                away += self._loop.time() - left
+            if self._fatal is not None:
+                raise self._fatal
+            if self._tasks or self._arrived.outputs:
+                run(self._loop, self._wait(away))
+            elif self._all_read and not self._jobs and not self._ready:
+                return
+
+    def probe(self, request: Request) -> Reply | None:
+        """Send one request now and return its reply; None where the cap leaves no room.
+
+        Raises:
+            EngineError: there is no reply.
+        """
+        said = run(self._loop, self._probed(request))
+        if self._fatal is not None:
+            raise self._fatal
+        if isinstance(said, Fault):
+            raise dead_end(said, self.asking.endpoint)
+        return said
+
+    async def _probed(self, request: Request) -> Reply | Fault | None:
+        try:
+            return await self._connected().answer(key_for(self.asking.endpoint.model, request), request, _PROBE_TRIES)
+        finally:
+            self._keep_arrived()
+
+    def _connected(self) -> Exchange:
+        """Made when something is to be sent, not before.
+
+        Raises:
+            InputError: the endpoint's ``problems``.
+        """
+        if self._exchange is None:
+            asking = self.asking
+            key = asking.connect()
+            token = uuid.uuid4().hex
+            self._exchange = Exchange(
+                endpoint=asking.endpoint,
+                price=asking.price,
+                wire=Wire(asking.endpoint, key),
+                dialect=asking.dialect,
+                pace=Pace(asking.endpoint.requests_per_minute, asking.endpoint.tokens_per_minute),
+                purse=Purse(
+                    asking.ledger.committed(), asking.most_cost, lambda dollars: asking.ledger.pledge(token, dollars)
+                ),
+                keep=lambda entry: self._hand_in(_Kept([entry])),
+            )
+        return self._exchange
+
+    def _read(self) -> None:
+        """Read requests until a slot's worth of them waits, or there is something to yield."""
+        concurrency = self.asking.endpoint.concurrency
+        while len(self._jobs) < concurrency and not self._ready and not self._all_read:
+            chunk = [(key_for(self.asking.endpoint.model, request), request) for request in islice(self._requests, _READ_AT_ONCE)]
+            self._all_read = len(chunk) < _READ_AT_ONCE
+            answers = self.asking.ledger.answers(key for key, _ in chunk)
+            for key, request in chunk:
+                entry = answers.get(key)
+                if entry is not None:
+                    self._ready.append(kept_output(entry, request))
+                elif key in self._known:
+                    self._known[key].requests.append(request)
+                elif key in self._lost:
+                    self._ready.append(without(request, "failed", self._lost[key]))
+                elif self._stopped:
+                    self._ready.append(without(request, "unsent", self._stopped))
+                else:
+                    self._known[key] = job = _Job(key, [request])
+                    self._jobs.append(job)
+
+    def _launch(self) -> None:
+        """Send as many as there are free slots."""
+        while self._jobs and len(self._tasks) < self.asking.endpoint.concurrency and self._fatal is None:
+            job = self._jobs.popleft()
+            if self._stopped:
+                self._give(job, "unsent", self._stopped)
+                continue
+            task = self._loop.create_task(self._answer(job))
+            self._tasks.add(task)
+            task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fatal = self._fatal or error
+            self._news.set()
+            return
+        self._launch()
+        if len(self._jobs) < self.asking.endpoint.concurrency // 2 or not self._tasks:
+            self._news.set()
+
+    async def _wait(self, away: float) -> None:
+        """Until there is something to yield or to read. Time that the taker was ``away`` counts against no deadline."""
+        if away > _SHORT and self._exchange is not None:
+            self._exchange.wire.extend(away)
+        await self._news.wait()
+        self._news.clear()
+        self._keep_arrived()
+
+    async def _answer(self, job: _Job) -> None:
+        """One request from its first try to its outputs."""
+        said = await self._connected().answer(job.key, job.requests[0], self.asking.endpoint.tries)
+        if said is None:
+            self._stop()
+            self._give(job, "unsent", self._stopped)
+        elif isinstance(said, Fault):
+            if said.means == "fatal":
+                raise dead_end(said, self.asking.endpoint)
+            self._unanswered = self._unanswered + 1 if said.means == "again" else 0
+            self._give(job, "refused" if said.means == "refused" else "failed", said.reason)
+        elif said.state == "empty":
+            self._unanswered = 0
+            self._give(job, "failed", said.reason)
+        else:
+            self._unanswered = 0
+            del self._known[job.key]
+            self._hand_in(_Kept(outputs=[
+                Output(one.id, one.cell, said.text, said.finish, said.completion_tokens, reason=said.reason)
+                for one in job.requests
+            ]))  # fmt: skip
+
+    def _give(self, job: _Job, finish: NoAnswer, reason: str) -> None:
+        del self._known[job.key]
+        if finish == "failed":
+            self._lost[job.key] = reason
+        self._hand_in(_Kept(outputs=[without(one, finish, reason) for one in job.requests]))
+
+    def _stop(self) -> None:
+        """Send nothing more: the cap is reached."""
+        self._stopped = self._stopped or (
+            f"not asked: the spending cap of {self.asking.most_cost:g} dollars would have been passed"
+        )
+
+    def _hand_in(self, kept: _Kept) -> None:
+        """To be written, then yielded: together with all else that comes in the same turn of the loop."""
+        if not self._arrived.entries and not self._arrived.outputs:
+            self._loop.call_soon(self._keep_arrived)
+        self._arrived.entries += kept.entries
+        self._arrived.outputs += kept.outputs
+
+    def _keep_arrived(self) -> None:
+        arrived, self._arrived = self._arrived, _Kept()
+        try:
+            if arrived.entries:
+                self.asking.ledger.write_many(arrived.entries)
+        except StoreError as error:
+            self._arrived = arrived
+            self._fatal = self._fatal or error
+        else:
+            self._ready += arrived.outputs
+        self._news.set()
+
+    async def _end(self) -> None:
+        """Break off what is in flight, and keep what came back."""
+        self._jobs.clear()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._keep_arrived()
+        if self._exchange is not None:
+            await self._exchange.wire.close()
+            self._exchange.purse.close()
+        await self._loop.shutdown_asyncgens()
+
+
+def key_for(model: str, request: Request) -> str:
+    """The key of a request that is asked of a server.
+
+    Raises:
+        EngineError: no server takes it.
+    """
+    why = (
+        "a forced start of the answer cannot be asked of a server"
+        if request.prefix
+        else "an adapter cannot be asked of a server; name the model that it serves with it"
+        if request.adapter is not None
+        else "candidates cannot be ranked by a server"
+        if request.candidates
+        else ""
+    )
+    if why:
+        raise EngineError(f"{request.cell}, request {request.id}: {why}. Use engine: transformers or vllm.")
+    return key_of(model, messages_of(request), request.sampling, request.seed, request.schema)
+
+
+def kept_output(entry: Entry, request: Request) -> Output:
+    """The output that an entry of the ledger, answered or refused, gives for a request."""
+    reason = refusal(entry.raw) if entry.state == "refused" else ""
+    return Output(
+        request.id, request.cell, entry.text, entry.finish, entry.completion_tokens, reason=reason  # type: ignore[arg-type]
+    )
+
+
+def without(request: Request, finish: NoAnswer, reason: str) -> Output:
+    """An output that says why there is no answer."""
+    return Output(request.id, request.cell, "", finish, 0, reason=reason)

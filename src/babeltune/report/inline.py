@@ -1,0 +1,56 @@
+"""How hostile text comes to stand in a self-contained page, which every page of this room does in the same way.
+
+Model output reaches a page in two ways only: through Jinja's autoescape, and as JSON in which ``<``, ``>`` and ``&`` are
+escaped and which the page's script shows with ``textContent``. Characters that steer a terminal or the order of the
+text around them (controls, bidirectional marks) stand nowhere in the file as themselves. A content-security policy
+made of hashes lets no other script run and nothing be fetched.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+_HERE = Path(__file__).parent
+_STEERING = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+"""Controls, line separators, bidirectional marks, and lone surrogates, which have no UTF-8."""
+
+
+def template(name: str) -> Template:
+    """A template of this room: everything escaped, nothing undefined, nothing that steers."""
+    loader = FileSystemLoader(_HERE)
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, finalize=_finalized).get_template(
+        name
+    )
+
+
+def visible(text: str) -> str:
+    """Steering characters shown by their code points, as the scripts show them in answers."""
+    return re.sub(f"[{_STEERING}]", lambda found: f"\u27e8U+{ord(found[0]):04X}\u27e9", text)
+
+
+def script_json(value: object) -> str:
+    """JSON that can stand inside a script element: no character in it can end the element or open a comment."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return re.sub(f"[<>&{_STEERING}]", lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def source(name: str) -> str:
+    """A style or script of this room."""
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+def policy_hash(text: str) -> str:
+    """What a content-security policy calls this very style or script."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _finalized(value: object) -> object:
+    if not isinstance(value, str) or hasattr(value, "__html__"):  # ours, and safe
+        return value
+    return visible(value)
