@@ -45,6 +45,8 @@ class BatchServer(Server):
     """Batches of a list at most."""
     called: Callable[[str], None] = lambda call: None
     """Called when something is done and not yet answered."""
+    garbled: bytes = b""
+    """What the files of replies begin with."""
     files: dict[str, bytes] = field(default_factory=dict)
     batches: dict[str, dict[str, Any]] = field(default_factory=dict)
     worked: Counter[str] = field(default_factory=Counter)
@@ -133,7 +135,7 @@ class BatchServer(Server):
         for name, said in (("output_file_id", replies), ("error_file_id", errors)):
             if said:  # in another order than it was asked
                 text = "".join(json.dumps(one, ensure_ascii=len(said) % 2 == 0) + "\n" for one in reversed(said))
-                batch[name] = self._file(text.encode())["id"]
+                batch[name] = self._file(self.garbled + text.encode())["id"]
         batch["status"] = "completed" if status == "silent" else status
         batch[f"{batch['status']}_at"] = batch["created_at"] + 60
         batch["request_counts"] |= {"completed": len(replies), "failed": len(errors)}
@@ -153,7 +155,8 @@ class BatchServer(Server):
             return 400, error(f"What is this? Bearer {self.key}", "odd")
         if word.isdigit():
             return int(word), error(f"The server says {word}.", None)
-        text = {"empty": "", "null": None, "refusal": None}.get(word, self.content(prompt, asked))
+        silent = {"empty": "", "null": None, "refusal": None}
+        text = silent[word] if word in silent else self.content(prompt, asked)
         refusal = "I cannot help with that." if word == "refusal" else None
         message = {"role": "assistant", "content": text, "refusal": refusal}
         body: dict[str, Any] = {"id": "reply-1", "object": "chat.completion", "created": 0, "model": asked["model"],

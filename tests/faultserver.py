@@ -30,9 +30,11 @@ SCRIPT = re.compile(r"<<([^<>]*)>>")
 
 FAULTS = {
     "ok": "an answer",
-    "429": "too many requests; `429:SECONDS` with Retry-After, `429ms:N` with retry-after-ms, `429date:SECONDS`",
+    "429": "too many requests; `429:SECONDS` with Retry-After",
+    "429ms": "`429ms:N` with retry-after-ms",
+    "429date": "`429date:SECONDS` with Retry-After as a date",
     "quota": "429 with the code insufficient_quota",
-    "500": "and 400, 401, 403, 404, 408, 409, 502, 503, each with an error in JSON",
+    **dict.fromkeys(("400", "401", "402", "403", "404", "408", "409", "500", "502", "503"), "with an error in JSON"),
     "html": "200 with a page of HTML",
     "400filter": "400 with the code content_filter",
     "echo": "400 whose message repeats the Authorization header",
@@ -88,7 +90,9 @@ class Server:
     keep: bool = False
     asked: int = 0
     paid: Counter[str] = field(default_factory=Counter)
-    """Tokens that a provider would charge: ``prompt``, ``completion``, and ``replies``."""
+    """Of replies that came whole and say it: ``prompt`` and ``completion`` tokens, and ``replies``."""
+    billed: Counter[str] = field(default_factory=Counter)
+    """The same of all answers, those that never arrived among them: what a provider may charge."""
     flying: int = 0
     most_flying: int = 0
     times: list[float] = field(default_factory=list)
@@ -165,9 +169,9 @@ class Connection(asyncio.Protocol):
         if server.keep:
             server.bodies.append(sent)
             server.times.append(time.monotonic())
-        if path.endswith("/chat/completions"):
+        if path == "/v1/chat/completions":
             prompt = str(sent["messages"][-1]["content"])
-        elif path.endswith("/completions"):
+        elif path == "/v1/completions":
             prompt = str(sent["prompt"])
         else:
             self.later(404, {"detail": "Not Found"})
@@ -183,13 +187,13 @@ class Connection(asyncio.Protocol):
         if refusal is not None:
             self.later(*refusal)
         else:
-            self.act(word, prompt, sent, head, chat=path.endswith("/chat/completions"))
+            self.act(word, prompt, sent, head, chat="messages" in sent)
 
     def get(self, path: str) -> None:
         if path.endswith("/models"):
             self.send(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in self.server.models]})
         elif path == "/counts":
-            told = {"counts": self.server.counts, "asked": self.server.asked, "paid": self.server.paid}
+            told = {name: getattr(self.server, name) for name in ("counts", "asked", "paid", "billed")}
             self.send(200, told)
         else:
             self.send(404, {"detail": "Not Found"})
@@ -255,9 +259,11 @@ class Connection(asyncio.Protocol):
         if word != "nousage":
             body["usage"] = {**used, "total_tokens": sum(used.values())}
         raw = json.dumps(body).encode()
-        whole = word not in ("truncated", "html", "stall", "reset", "nousage")
-        if whole:
-            self.server.paid.update(prompt=used["prompt_tokens"], completion=used["completion_tokens"], replies=1)
+        bill = {"prompt": used["prompt_tokens"], "completion": used["completion_tokens"], "replies": 1}
+        if word != "html":
+            self.server.billed.update(bill)
+        if word not in ("truncated", "html", "stall", "reset", "nousage"):
+            self.server.paid.update(bill)
         if word == "truncated":
             raw = raw[: len(raw) // 2]
         elif word == "html":
@@ -325,8 +331,9 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each reply")
     parser.add_argument("--ratio", type=int, default=0, help="every so-manieth request fails with 503")
     parser.add_argument("--key", help="what clients must bring")
+    parser.add_argument("--schemas", default="schema", help="best response format: schema, json, ignored, none")
     given = parser.parse_args()
-    server = Server(latency=given.latency, ratio=given.ratio, key=given.key)
+    server = Server(latency=given.latency, ratio=given.ratio, key=given.key, schemas=given.schemas)
 
     async def run() -> None:
         listening = await serve(server, given.port)

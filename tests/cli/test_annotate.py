@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from babeltune.cli.annotate import table_of
+from babeltune.measure.intervals import Interval
 from babeltune.measure.raters import Agreement, Rating, agreement
 from babeltune.measure.sheet import Answer, answers
 from babeltune.records import Cell
@@ -102,9 +105,9 @@ def table(said: Said) -> dict[tuple[str, str], list[str]]:
     for line in said.out.splitlines():
         if line.startswith("agreement of "):
             between = line.removeprefix("agreement of ").strip()
-        cells = line.split()
-        if re.match(r" +(\w+ \(\w\w\)|all) +\d", line):
-            found[between, cells[0]] = cells[1 if cells[0] == "all" else 2 :]
+        if re.match(r"\w+ +\d+ +[\d-]", line):
+            name, *cells = line.split()
+            found[between, name] = cells
     return found
 
 
@@ -157,7 +160,7 @@ def test_sheets_lie_in_a_folder_of_their_own(
     monkeypatch.chdir(tmp_path)
     said = annotate(babeltune, made, "--language", "en")
     assert said.code == 0
-    assert "English (en): 36 answers, all that there are (--n 50), 0 of them judged." in said.words
+    assert "English (en): 36 answers, all that there are (--n 50)." in said.words
     assert "annotate/tiny-en.html" in said.out
     rows = sheet_rows(tmp_path / "annotate" / "tiny-en.csv")
     assert len(rows) == 36
@@ -238,7 +241,7 @@ def test_without_a_judge_two_people_are_compared_and_one_is_told(babeltune: Call
     assert "With another person's ratings, --read shows how far the two agree." in said.words
     said = annotate(babeltune, made, "--read", one, "--read", two)
     assert table(said) == {("ana and ben", "English"): ["6", "0.17", "0.50", "-", "-"]}
-    assert "English (en): no kappa, spearman: one side gives every answer the same rating" in said.words
+    assert "English: no kappa, spearman: one side gives every answer the same rating" in said.words
     three = ratings(tmp_path / "cy.csv", {each.id: 3 for each in made.answers("en")[6:9]}, language="en")
     assert "ana and cy rated no answer in common." in annotate(babeltune, made, "--read", one, "--read", three).words
 
@@ -256,6 +259,17 @@ def test_ids_that_the_study_does_not_have_are_told(babeltune: Call, made: Made, 
     said = annotate(babeltune, made, "--language", "de", "--read", ratings(path, {"zzzzzzzzzzzz": 4}))
     assert said.code == 2
     assert "no rating is of an answer of this study" in said.words
+
+
+def test_a_narrow_terminal_cuts_no_number_off() -> None:
+    share, below = Interval(0.5, 0.25, 0.75, 12), Interval(-0.12, -0.25, -0.01, 12)
+    rows = [Agreement(code, 1234, share, share, below, below, {}) for code in ("pt", "all")]
+    for width, two_lines in ((80, True), (110, False)):
+        console = Console(width=width, file=io.StringIO())
+        with console.capture() as shown:
+            console.print(table_of(rows, "Ana and the judge", two_lines=two_lines))
+        assert shown.get().count("[-0.25, -0.01]") == shown.get().count("[0.25, 0.75]") == 4
+        assert "…" not in shown.get()
 
 
 # What is wrong.

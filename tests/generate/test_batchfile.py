@@ -65,8 +65,9 @@ class Bench:
         return {one.id: one for one in outputs}
 
     @property
-    def finishes(self) -> Counter[str]:
-        return Counter(entry.state for entry in self.ledger.entries())
+    def ordinary(self) -> int:
+        """Requests of the tests' that were asked outside of a batch."""
+        return sum(count for name, count in self.server.counts.items() if "|Judge" in name)
 
     def charged(self) -> float:
         """What the provider asks for, to the token."""
@@ -87,13 +88,14 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
 
 
 def test_a_batch_answers_all_but_the_first_at_half_the_price(bench):
-    asked = [*requests(30), request("twin", "Judge i7. <<ok>>", cell="other")]
+    twins = [request(f"twin {name}", f"Judge {name}. <<ok>>", cell="other") for name in ("i0", "i7")]
+    asked = [*requests(30), *twins]
     found = bench.run(asked)
     assert {one.id: right(one) for one in asked} == {name: one.text for name, one in found.items()}
     assert {one.finish for one in found.values()} == {"eos"}
     assert len(bench.server.batches) == 1
     assert bench.server.worked.total() == len(bench.server.worked) == 29
-    assert bench.server.paid["replies"] >= 1  # the first, and what asks whether the server is there
+    assert bench.ordinary == 1
     assert bench.ledger.spent().dollars == pytest.approx(bench.charged(), abs=1e-12)
     assert bench.ledger.batches() == []
     entry = next(entry for entry in bench.ledger.entries() if entry.item == "i8")
@@ -292,38 +294,55 @@ for output in bench.engine(terms=dataclasses.replace(QUICK, requests=12)).comple
 """
 
 
-def killed_at(bench: Bench, call: str, at: int) -> None:
-    """Run a process that is killed when the provider has done a call for the so-manieth time, before it answers."""
+def killed_at(bench: Bench, call: str, at: int) -> bool:
+    """Run a process that is killed when the provider has done a call for the so-manieth time, before it answers.
+
+    Any call counts where ``call`` is empty. Whether it was killed, as it may end before.
+    """
     child: list[subprocess.Popen[bytes]] = []
     counted = 0
 
     def called(name: str) -> None:
         nonlocal counted
-        counted += name == call
-        if name == call and counted == at:
+        counted += name == call or not call
+        if counted == at:
             os.kill(child[0].pid, signal.SIGKILL)
             child[0].wait()
 
     bench.server.called = called
     code = CHILD.format(path=sys.path, folder=str(bench.path.parent), url=bench.url)
     child.append(subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.DEVNULL))
-    assert child[0].wait(timeout=60) == -signal.SIGKILL
+    ended = child[0].wait(timeout=60)
+    assert ended in (0, -signal.SIGKILL)
     bench.server.called = lambda name: None
+    return ended != 0
 
 
-@pytest.mark.parametrize(
-    ("call", "at"), [("upload", 2), ("create", 1), ("create", 3), ("retrieve", 1), ("retrieve", 4), ("content", 2)]
-)
-def test_killed_at_any_step_nothing_is_lost_or_paid_twice(bench, call, at):
-    killed_at(bench, call, at)
-    asked = requests(30)
+def all_there_once(bench: Bench, asked: list[Request]) -> None:
     found = bench.run(asked)
     assert {name: one.text for name, one in found.items()} == {one.id: right(one) for one in asked}
     assert set(bench.server.worked.values()) == {1}
-    assert bench.server.worked.total() == 29
+    assert bench.ordinary + bench.server.worked.total() == len(asked)
     assert bench.ledger.batches() == []
-    assert bench.finishes["answered"] >= 30
     assert bench.ledger.spent().dollars == pytest.approx(bench.charged(), abs=1e-12)
+
+
+@pytest.mark.parametrize(("call", "at"), [("upload", 2), ("create", 3), ("retrieve", 4), ("content", 2)])
+def test_killed_at_any_step_nothing_is_lost_or_paid_twice(bench, call, at):
+    bench.server.looks = 2
+    assert killed_at(bench, call, at)
+    all_there_once(bench, requests(30))
+
+
+@pytest.mark.slow
+def test_killed_at_each_call_in_turn_nothing_is_lost_or_paid_twice(bench):
+    """The first process at its first call, the second at its second, on the same ledger."""
+    bench.server.looks = 4
+    kills = 0
+    while killed_at(bench, "", kills + 1):
+        kills += 1
+    assert kills > 5
+    all_there_once(bench, requests(30))
 
 
 def test_a_caller_who_stops_loses_nothing(bench):
@@ -366,6 +385,14 @@ def test_another_batch_that_has_not_ended_is_not_waited_for(bench):
     bench.server.looks = 3
     bench.server.batches[left.id]["looks"] = -1000
     bench.run([request("a"), request("b")])
+    assert bench.ledger.batches() == [left]
+
+
+def test_another_batch_that_the_provider_does_not_know_stops_nothing(bench, caplog):
+    left = Batch("t", bench.url, "judge-1", "file-9", "batch_9")
+    bench.ledger.begin_batch(left, [Waiting("k", "{}", "cell", "i")])
+    assert {one.finish for one in bench.run(requests(3)).values()} == {"eos"}
+    assert "does not show the batch batch_9" in caplog.text
     assert bench.ledger.batches() == [left]
 
 
@@ -413,11 +440,11 @@ def test_a_batch_is_found_on_a_later_page(bench):
     assert bench.server.calls["create"] == 1
 
 
-@pytest.mark.parametrize("fault", ["503", "reset", "html"])
-@pytest.mark.parametrize("call", ["upload", "retrieve", "content"])
+@pytest.mark.parametrize(
+    ("call", "fault"),
+    [("upload", "503"), ("upload", "reset"), ("retrieve", "reset"), ("retrieve", "html"), ("content", "reset")],
+)
 def test_calls_that_cost_nothing_are_made_again(bench, call, fault):
-    if (call, fault) in (("upload", "html"), ("content", "html")):
-        pytest.skip("has a test of its own")
     bench.server.faults[call] = [fault]
     assert {one.finish for one in bench.run(requests(10)).values()} == {"eos"}
     assert len(bench.server.batches) == 1
@@ -425,9 +452,9 @@ def test_calls_that_cost_nothing_are_made_again(bench, call, fault):
 
 def test_a_silent_provider_is_given_up_and_gone_on_with(bench, monkeypatch):
     monkeypatch.setattr("babeltune.generate.filing._SILENT", 3)
-    bench.server.faults["retrieve"] = ["503"] * 6
+    bench.server.faults["retrieve"] = ["503"] * 3
     with pytest.raises(EngineError, match=r"does not say how far the batch batch_0 is .*run again later"):
-        bench.run(requests(10))
+        bench.run(requests(10), tries=1)
     bench.run(requests(10))
     assert set(bench.server.worked.values()) == {1}
 
@@ -462,9 +489,24 @@ def test_answers_that_the_provider_has_deleted_count_as_paid(bench):
     bench.server.faults["content"] = ["404"]
     found = bench.run(requests(10))
     assert Counter(one.finish for one in found.values()) == {"eos": 1, "failed": 9}
-    assert "deleted" in found["i3"].reason
+    assert "is gone" in found["i3"].reason
     assert bench.ledger.spent().unsure > 0
     assert {one.finish for one in bench.run(requests(10)).values()} == {"eos"}
+
+
+def test_a_line_that_cannot_be_read_counts_as_paid(bench):
+    bench.server.ends, bench.server.garbled = ["silent:8"], b'{"custom_id": "a1", "resp\n'
+    found = bench.run(requests(10))
+    assert Counter(one.finish for one in found.values()) == {"eos": 9, "failed": 1}
+    assert "cannot be read" in found["i9"].reason
+    assert bench.ledger.spent().unsure > 0
+
+
+def test_half_a_character_is_asked_for(bench):
+    found = bench.run([request("first"), request("half", "Judge \ud800 half. <<refusal>>")])
+    assert found["half"].finish == "refused"
+    (entry,) = (entry for entry in bench.ledger.entries() if entry.item == "half")
+    assert json.loads(entry.sent)["messages"][1]["content"] == "Judge \ud800 half. <<refusal>>"
 
 
 def test_the_key_is_written_nowhere(bench, caplog, tmp_path):
@@ -517,7 +559,7 @@ def test_each_kind_of_request_is_asked_once_before_it_is_filed(bench):
 
 
 def test_any_text_is_asked_and_answered(bench):
-    texts = ["Grüße, 世界", "two\nlines\r\n", "\u2028 \u2029 \x85", "\ud800 half", '"}]}\\', "\x00"]
+    texts = ["Grüße, 世界", "two\nlines\r\n", "\u2028 \u2029 \x85", '"}]}\\', "\x00"]
     asked = [request("first"), *(request(f"t{number}", text) for number, text in enumerate(texts))]
     found = bench.run(asked)
     assert {one.id: right(one) for one in asked[1:]} == {

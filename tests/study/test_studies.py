@@ -14,7 +14,9 @@ from calls import Call
 
 FOLDER = Path(__file__).parents[2] / "studies"
 STUDIES = sorted(FOLDER.glob("*.yaml"))
-PAPER = ("llama2-7b", "llama2-70b", "llama3-8b", "falcon-7b", "fixed-budget", "fixed-languages")
+ASKING = ("native-vs-translated", "direct-vs-translated-judge", "fixed-budget", "fixed-languages")
+"""Those that ask a judge and a translator."""
+PAPER = ("llama2-7b", "llama2-70b", "llama3-8b", "falcon-7b", *ASKING)
 LADDER = ("mono", "multi-2", "multi-3", "multi-4", "multi-5", "multi-6")
 LANGUAGES = (
     "en",
@@ -151,6 +153,37 @@ def test_languages_stay_while_their_chats_become_more() -> None:
     two = [counts for counts in found.values() if set(counts) == {"en", "es"}]
     assert [counts["es"] for counts in three] == [counts["ru"] for counts in three] == [5, 10, 25, 50, 100, 200, 500]
     assert [counts["es"] for counts in two] == [50, 100, 200, 300, 400, 1000]
+
+
+@pytest.mark.parametrize("name", ASKING)
+def test_who_is_asked_is_priced_and_estimated(babeltune: Call, name: str, tmp_path: Path) -> None:
+    found = study(name)
+    assert found.judge is not None
+    assert found.translator is not None
+    assert found.judge.model in found.prices
+    said = babeltune("plan", FOLDER / f"{name}.yaml", "--runs", tmp_path / "runs").words
+    dollars = {
+        role: re.search(rf"{role} gpt-3.5-turbo-1106: ([\d,]+) calls.*?about \$([\d.,]+)", said)
+        for role in ("judge", "translator")
+    }
+    assert all(dollars.values())
+
+
+def test_twins_stand_beside_the_native_mixes_of_the_same_makeup() -> None:
+    """Section 5.1: what is compared differs in where the chats come from, and in nothing else."""
+    found = makeups("native-vs-translated")
+    for n in range(2, 7):
+        assert found[f"twin-{n}"] == found[f"multi-{n}"]
+    assert {sum(counts.values()) for counts in found.values()} == {3200}
+
+
+def test_a_call_of_the_judge_costs_what_it_cost_the_authors(babeltune: Call, tmp_path: Path) -> None:
+    """Their notebook: 412.54 dollars for 362,881 calls, at 1 and 2 dollars a million tokens."""
+    said = babeltune("plan", FOLDER / "native-vs-translated.yaml", "--runs", tmp_path / "runs").words
+    found = re.search(r"judge gpt-3.5-turbo-1106: ([\d,]+) calls.*?about \$([\d.,]+)", said)
+    assert found is not None
+    calls, dollars = (float(figure.replace(",", "")) for figure in found.groups())
+    assert dollars / calls == pytest.approx(412.54 / 362_881, rel=0.05)
 
 
 def test_the_files_are_those_that_are_known_here() -> None:

@@ -142,6 +142,9 @@ def _write(opened: Opened, codes: Sequence[str], n: int, seed: int | None, out: 
     lines = []
     for code in codes:
         found = answers(scored_rows(opened, code))
+        if not found:
+            what = f"no model answered anything in {LANGUAGES[code].name} ({code})"
+            raise InputError("annotate", [Problem("--language", what, "Look at babeltune status.")])
         drawn = draw(found, n, SEED if seed is None else seed)
         entries = tuple(sheets.Entry(one.id, one.item, one.prompt, one.response) for one in drawn)
         sheet = sheets.Sheet(code, entries, LEVELS)
@@ -153,7 +156,8 @@ def _write(opened: Opened, codes: Sequence[str], n: int, seed: int | None, out: 
         written |= files
         fewer = f", all that there are (--n {n})" if len(drawn) < n else f" of {len(found):,} distinct ones"
         judged = sum(one.judged is not None for one in drawn)
-        lines.append(f"{LANGUAGES[code].name} ({code}): {len(drawn)} answers{fewer}, {judged} of them judged.")
+        told = f", {judged} of them judged" if any(one.judged is not None for one in found) else ""
+        lines.append(f"{LANGUAGES[code].name} ({code}): {_count(len(drawn))}{fewer}{told}.")
         lines += [f"  {path}" for path in files]
     _keep(written, force=force)
     try:
@@ -250,12 +254,13 @@ def _count(n: int) -> str:
 def table_of(found: Sequence[Agreement], between: str, *, two_lines: bool) -> Table:
     """How two sides agree, a line a language; ``two_lines`` puts each interval below its value, for narrow terminals."""
     notes = ["kappa: quadratic weights; 95 % intervals over prompts"]
-    table = Table(title=Text(f"agreement of {between}"), title_justify="left", box=box.SIMPLE_HEAD)
+    title = Text(f"agreement of {between}")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column("language", no_wrap=True)
     for heading in ("n", "exact", "within one", "kappa", "Spearman"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in found:
-        named = f"{LANGUAGES[row.language].name} ({row.language})" if row.language in LANGUAGES else row.language
+        named = LANGUAGES[row.language].name if row.language in LANGUAGES else row.language
         numbers = [_number(value, two_lines) for value in (row.exact, row.within_one, row.kappa, row.spearman)]
         table.add_row(named, f"{row.n:,}", *numbers)
         for why in dict.fromkeys(row.reasons.values()):

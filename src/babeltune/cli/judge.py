@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from babeltune.study.check import MayLack, Opened
 
 
+_ENOUGH = 0.9
+"""Share of the planted answers that must have a lower score than the right one."""
+
+
 def judge(
     study: StudyFile,
     runs: Runs = Path("runs"),
@@ -131,13 +135,14 @@ def _states(found: dict[str, Counter[State]]) -> None:
     from babeltune.measure.verdict import STATES
 
     shown = [state for state in STATES if any(count[state] for count in found.values())]
-    table = Table(title="what the judge's replies say", title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD)
     table.add_column("language")
     for state in shown:
         table.add_column(state, justify="right")
     for code, count in found.items():
         table.add_row(escape(code), *(f"{count[state]:,}" for state in shown))
     if shown:
+        console.print("What the judge's replies say:")
         console.print(table)
 
 
@@ -164,9 +169,10 @@ def _check(opened: Opened, study: Path, max_cost: float | None) -> None:
 
 
 def _reliability(rows: Sequence[Reliability]) -> None:
-    from babeltune.measure.planted import EXPECTED
+    from babeltune.measure.planted import ALL, EXPECTED
 
-    table = Table(title="planted answers, and what the judge makes of them", title_justify="left", box=box.SIMPLE_HEAD)
+    console.print("Planted answers, and what the judge makes of them (docs/judge.md says what to look at):")
+    table = Table(box=box.SIMPLE_HEAD)
     for heading in ("language", "answer"):
         table.add_column(heading)
     for heading in ("expected", "mean", "in range", "scored", "below the right one"):
@@ -186,14 +192,19 @@ def _reliability(rows: Sequence[Reliability]) -> None:
         )
         last = row.language
     console.print(table)
-    bad = [row for row in rows if row.language != "all" and row.in_range < row.n]
-    whole = sum(row.n for row in rows if row.language != "all")
-    right = sum(row.in_range for row in rows if row.language != "all")
-    worst = Counter(row.kind for row in bad).most_common(1)
-    said = f"{right} of {whole} verdicts are as a judge's who can read the language would be."
-    if worst:
-        said += f" Most often wrong of: {worst[0][0]} ({EXPECTED[worst[0][0]].reason})."
-    console.print(said, style="bold", markup=False, highlight=False, soft_wrap=True)
+    each = [row for row in rows if row.language != ALL]
+    beaten, pairs = sum(row.ordered for row in each), sum(row.pairs for row in each)
+    said = [f"{sum(row.in_range for row in each)} of {sum(row.n for row in each)} verdicts are as expected."]
+    if pairs:
+        said.insert(0, f"The right answer has the higher score in {beaten} of {pairs} pairs.")
+    doubtful = []
+    for code in dict.fromkeys(row.language for row in each):
+        ours = [row for row in each if row.language == code]
+        if sum(row.ordered for row in ours) < _ENOUGH * sum(row.n for row in ours if row.kind != "right"):
+            doubtful.append(code)
+    if doubtful:
+        said.append(f"Do not rely on it in {', '.join(doubtful)}: there it tells too few of them apart.")
+    console.print(" ".join(said), style="bold", markup=False, highlight=False, soft_wrap=True)
 
 
 def _against(opened: Opened, study: Path, other: str, runs: Path) -> None:

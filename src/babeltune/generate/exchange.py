@@ -59,7 +59,6 @@ class Exchange:
                 estimate = self.pace.estimate(len(content), most)
                 await self.pace.turn(estimate)
                 tries += 1
-                answered = self.pace.answered
                 began = time.monotonic()
                 unsure = worst  # until it is known
                 said, raw = await self.wire.post(path, content, request.sampling.stop)
@@ -79,7 +78,7 @@ class Exchange:
                 continue
             else:
                 # To be told to slow down is no fault as long as others get their answers.
-                counted += said.status != 429 or self.pace.answered == answered
+                counted += said.status != 429 or not self.pace.answered_within(self.endpoint.most_wait)
                 ended = said.means != "again" or counted >= most_tries
             if ended or unsure or isinstance(said, Reply):
                 self.keep(self._entry(key, request, content, said, raw, seconds, tries, paid, unsure))

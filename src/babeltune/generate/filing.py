@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import tempfile
 import time
 import uuid
 from collections import deque
@@ -18,14 +17,15 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from babeltune.errors import EngineError
 from babeltune.generate.ledger import Batch, Entry, State, Waiting
 from babeltune.generate.prices import cost, upper_bound
-from babeltune.generate.provider import URL, Line, Provider, Standing, Terms
+from babeltune.generate.provider import Line, Provider, Standing, Terms
 from babeltune.generate.reply import Fault, Reply
-from babeltune.generate.sending import kept_output, key_for, without
+from babeltune.generate.requestfile import RequestFile, line_of, worst_of
+from babeltune.generate.sending import NoAnswer, kept_output, key_for, without
 from babeltune.generate.wire import encode
 from babeltune.records import Output, Request
 
@@ -38,27 +38,6 @@ _READ_AT_ONCE = 256
 """Requests that are looked up in the ledger together."""
 _SILENT = 60
 """Looks in a row that came to nothing, after which the provider is given up: an hour, at the longest pauses."""
-_HEAD: Final = '{"custom_id":"%s","method":"POST","url":"' + URL + '","body":'
-_LIMITS = ("max_tokens", "max_completion_tokens")
-"""Names of the field for the most tokens."""
-
-
-class _File:
-    """Requests on their way into a batch. The lines are on the disk."""
-
-    def __init__(self) -> None:
-        self.lines = tempfile.TemporaryFile()  # noqa: SIM115
-        self.asked: list[tuple[str, str, str]] = []
-        """Key, purpose and item of each line."""
-        self.size = 0
-        self.worst = 0.0
-        """Dollars."""
-
-    def waiting(self) -> Iterator[Waiting]:
-        """The lines as the ledger keeps them."""
-        self.lines.seek(0)
-        for line, (key, purpose, item) in zip(self.lines, self.asked, strict=True):
-            yield Waiting(key, line[len(_HEAD % key) : -2].decode("utf-8"), purpose, item)
 
 
 class Filing:
@@ -70,7 +49,7 @@ class Filing:
         self._base_url = self.endpoint.base_url.rstrip("/")
         self._held = ExitStack()
         self._provider: Provider | None = None
-        self._file: _File | None = None
+        self._file: RequestFile | None = None
         self._wanted: dict[str, list[Request]] = {}
         """Key -> requests that it answers once its batch has ended, without their prompts."""
         self._open: dict[str, Batch] = {}
@@ -79,12 +58,16 @@ class Filing:
         """Key -> token of the batch that it is in, where an earlier run left one open."""
         self._needed: set[str] = set()
         """Tokens of batches that something is wanted of."""
-        self._crowded: deque[tuple[Batch, bool]] = deque()
-        """Batches that there was no room for at the provider, and whether they had all of it."""
+        self._alone: set[str] = set()
+        """Tokens of batches that nothing else of ours was under way beside."""
+        self._queue: deque[RequestFile] = deque()
+        """Those that the provider had no room for."""
         self._told: dict[str, tuple[str, int]] = {}
         """Token -> how far the batch was, as last told."""
         self._kinds: set[tuple[bool, bool]] = set()
         """Of requests, of which one was asked."""
+        self._asked: dict[str, Output] = {}
+        """Key -> what came of an ordinary call."""
         self._committed = 0.0
         """Dollars that were spent, and that may be for what is open or in the file."""
         self._stopped = ""
@@ -105,18 +88,21 @@ class Filing:
                     yield kept_output(answers[key], request)
                 elif key in self._wanted:
                     self._wanted[key].append(replace(request, prompt=""))
-                else:
-                    yield from self._take(key, request)
-        self._submit()
+                elif key in self._asked:
+                    yield replace(self._asked[key], id=request.id, cell=request.cell)
+                elif (output := self._take(key, request)) is not None:
+                    yield output
+        if self._file is not None:
+            self._submit(self._file)
         yield from self._collected()
 
-    def _take(self, key: str, request: Request) -> Iterator[Output]:
-        """Find the place of a request without an answer: in a batch, or, of what is not to wait, among the outputs."""
+    def _take(self, key: str, request: Request) -> Output | None:
+        """Find the place of a request without an answer: in a batch; or its output, if there is to be none or at once."""
         self._connected()
         if key in self._holder:
             self._needed.add(self._holder[key])
             self._wanted[key] = [replace(request, prompt="")]
-            return
+            return None
         if request.system is None:
             raise EngineError(
                 f"{request.cell}, request {request.id}: a batch file takes chats, and this continues a text. Leave out"
@@ -129,19 +115,19 @@ class Filing:
         if not self._stopped and most is not None and self.price is not None:
             worst = upper_bound(self.price, len(content), request.sampling.max_tokens, batch=not ordinary)
             if self._committed + worst > most:
-                self._stopped = (
-                    f"the spending cap of {most:g} dollars could be passed, as {self._committed:.4f} are spent or set"
-                    " aside for what is under way"
-                )
+                self._stopped = _capped(most, self._committed)
         if self._stopped:
-            yield without(request, "unsent", self._stopped)
-        elif ordinary:
+            return without(request, "unsent", self._stopped)
+        if ordinary:
             self._kinds.add(kind)
-            yield from self.ordinary.complete([request])
+            (output,) = self.ordinary.complete([request])
+            self._asked[key] = output
+            self._stopped = output.reason if output.finish == "unsent" else ""
             self._commit()
-        else:
-            self._add(Waiting(key, content.decode("utf-8"), request.cell, request.id))
-            self._wanted[key] = [replace(request, prompt="")]
+            return output
+        self._add(Waiting(key, content.decode("utf-8"), request.cell, request.id))
+        self._wanted[key] = [replace(request, prompt="")]
+        return None
 
     def _connected(self) -> Provider:
         """The provider; the first time, batches that an earlier run left open are found again.
@@ -175,35 +161,19 @@ class Filing:
         """Count anew what is spent, and what is under way may cost."""
         self._committed = self.ledger.committed() + (self._file.worst if self._file else 0.0)
 
-    def _worst(self, sent: str) -> float:
-        """Dollars that a line can cost at most; 0 without a price."""
-        if self.price is None:
-            return 0.0
-        body = json.loads(sent)
-        most = next((body[name] for name in _LIMITS if name in body), 0)
-        return upper_bound(self.price, len(sent.encode("utf-8")), most, batch=True)
-
     def _add(self, one: Waiting) -> None:
         """Put a request into the file; a full one is sent first."""
-        line = f"{_HEAD % one.key}{one.sent}}}\n".encode()
         file = self._file
-        if file and (len(file.asked) >= self.terms.requests or file.size + len(line) > self.terms.bytes):
-            self._submit()
+        if file and (len(file) >= self.terms.requests or file.size + len(line_of(one)) > self.terms.bytes):
+            self._submit(file)
+            self._file = None
         if self._file is None:
-            self._file = _File()
-            self._held.enter_context(self._file.lines)
-        self._file.lines.write(line)
-        self._file.asked.append((one.key, one.purpose, one.item))
-        self._file.size += len(line)
-        worst = self._worst(one.sent)
-        self._file.worst += worst
-        self._committed += worst
+            self._file = self._held.enter_context(RequestFile(self.price))
+        self._file.add(one)
+        self._committed += worst_of(one.sent, self.price)
 
-    def _submit(self) -> None:
-        """Make a batch of the file, if there is one: first written down, then sent."""
-        if self._file is None:
-            return
-        file, self._file = self._file, None
+    def _submit(self, file: RequestFile) -> None:
+        """Make a batch of a file: first written down, then sent."""
         provider = self._connected()
         batch = Batch(uuid.uuid4().hex, self._base_url, self.endpoint.model, reserve=file.worst)
         self.ledger.begin_batch(batch, file.waiting())
@@ -212,10 +182,17 @@ class Filing:
         batch = replace(batch, id=provider.create(batch).id)
         self.ledger.update_batch(batch)
         file.lines.close()
+        if not self._under_way:
+            self._alone.add(batch.token)
         self._open[batch.token] = batch
         self._needed.add(batch.token)
         dollars = f", for {batch.reserve:,.4f} dollars at most" if self.price else ""
-        log.info("Batch %s: %s requests sent%s.", batch.id, f"{len(file.asked):,}", dollars)
+        log.info("Batch %s: %s requests sent%s.", batch.id, f"{len(file):,}", dollars)
+
+    @property
+    def _under_way(self) -> list[str]:
+        """Tokens of open batches that something is wanted of."""
+        return [token for token in self._open if token in self._needed]
 
     def _collected(self) -> Iterator[Output]:
         """Wait for the batches that something is wanted of; another that has ended meanwhile is kept in passing."""
@@ -225,27 +202,65 @@ class Filing:
         while looked_at:
             for token in looked_at:
                 batch = self._open[token]
-                standing = self._connected().standing(batch)
-                silent = silent + 1 if isinstance(standing, Fault) else 0
+                try:
+                    standing = self._connected().standing(batch)
+                except EngineError as error:
+                    if token in self._needed:
+                        raise
+                    log.warning("%s", error)
+                    continue
                 if isinstance(standing, Fault):
+                    silent += 1
                     self._bear(batch, standing, given_up=silent >= _SILENT)
                     continue
+                silent = 0
                 self._tell(batch, standing)
-                if not standing.ended:
-                    continue
-                pause = self.terms.first_pause
-                del self._open[token]
-                if standing.crowded and token in self._needed:
-                    self._crowded.append((batch, not self._needed & self._open.keys()))
-                else:
-                    yield from self._end(batch, standing)
-                    self._send_again()
-            if not self._needed & self._open.keys():
-                self._send_again()
-            looked_at = [token for token in self._open if token in self._needed]
+                if standing.ended:
+                    pause = self.terms.first_pause
+                    del self._open[token]
+                    if standing.crowded and token in self._needed:
+                        yield from self._put_back(batch, standing)
+                    else:
+                        yield from self._end(batch, standing)
+                        yield from self._next()
+            if not self._under_way:
+                yield from self._next()
+            looked_at = self._under_way
             if looked_at:
                 time.sleep(pause)
                 pause = min(pause * 1.5, self.terms.longest_pause)
+
+    def _put_back(self, batch: Batch, standing: Standing) -> Iterator[Output]:
+        """Keep for later what the provider had no room for; in halves if it had all the room there is."""
+        waiting = list(self.ledger.waiting(batch).values())
+        alone = batch.token in self._alone
+        if alone and len(waiting) == 1:  # there is no room at all
+            yield from self._end(batch, standing)
+            while self._queue:
+                yield from self._given_back(self._queue.popleft(), "failed", _not_begun(standing))
+            return
+        self.ledger.end_batch(batch, ())
+        half = (len(waiting) + 1) // 2 if alone else len(waiting)
+        parts = [RequestFile(self.price, part) for part in (waiting[:half], waiting[half:]) if part]
+        for part in reversed(parts):
+            self._queue.appendleft(self._held.enter_context(part))
+        log.info("Batch %s: the account may not have %s requests waiting%s.", batch.id, f"{len(waiting):,}",
+                 "; they are sent in halves" if alone else " besides the others; they are sent later")  # fmt: skip
+
+    def _next(self) -> Iterator[Output]:
+        """Send the next file that there was no room for."""
+        if self._queue:
+            file = self._queue.popleft()
+            most = self.ordinary.most_cost
+            if most is not None and self.ledger.committed() + file.worst > most:
+                yield from self._given_back(file, "unsent", _capped(most, self.ledger.committed()))
+            else:
+                self._submit(file)
+
+    def _given_back(self, file: RequestFile, finish: NoAnswer, reason: str) -> Iterator[Output]:
+        for key in file.keys:
+            for request in self._wanted.pop(key, ()):
+                yield without(request, finish, reason)
 
     def _bear(self, batch: Batch, fault: Fault, *, given_up: bool) -> None:
         if given_up:
@@ -261,28 +276,13 @@ class Filing:
             log.info("Batch %s: %s, %s of %s requests.", batch.id, standing.status.replace("_", " "),
                      f"{standing.done:,}", f"{standing.total:,}")  # fmt: skip
 
-    def _send_again(self) -> None:
-        """Send what there was no room for, one batch of it: in halves where it had all the room that there is."""
-        if not self._crowded:
-            return
-        batch, alone = self._crowded.popleft()
-        waiting = list(self.ledger.waiting(batch).values())
-        self.ledger.end_batch(batch, ())
-        half = (len(waiting) + 1) // 2 if alone else len(waiting)
-        log.info("Batch %s: %s requests are more than the account may have waiting%s.", batch.id,
-                 f"{len(waiting):,}", "; sent again in halves" if alone else ", and sent again")  # fmt: skip
-        for part in (waiting[:half], waiting[half:]):
-            for one in part:
-                self._add(one)
-            self._submit()
-
     def _end(self, batch: Batch, standing: Standing) -> Iterator[Output]:
         """Keep what came of a batch, all of it or nothing, then yield it."""
-        lines, gone = self._fetched(standing)
+        lines, whole = self._fetched(standing)
         why = (
-            "its answer may be paid for, but the provider has deleted the file that it was in"
-            if gone
-            else f"the provider did not begin the batch: {'; '.join(standing.problems)}"
+            "an answer may be paid for, but its line at the provider is gone or cannot be read"
+            if not whole
+            else _not_begun(standing)
             if standing.problems
             else f"the batch has {standing.status}, and nothing came back for this"
         )
@@ -291,7 +291,7 @@ class Filing:
         for key, one in self.ledger.waiting(batch).items():
             line = lines.pop(key, None)
             stop = self._wanted[key][0].sampling.stop if key in self._wanted else json.loads(one.sent).get("stop", ())
-            said[key] = line.read(tuple(stop)) if line else Fault("failed", why, maybe_paid=gone)
+            said[key] = line.read(tuple(stop)) if line else Fault("failed", why, maybe_paid=not whole)
             entries.append(self._entry(one, said[key], line.raw if line else why, standing.seconds))
         self.ledger.end_batch(batch, entries)
         failed = [entry for entry in entries if entry.state in ("failed", "empty")]
@@ -307,16 +307,13 @@ class Filing:
                     yield kept_output(entry, request)
 
     def _fetched(self, standing: Standing) -> tuple[dict[str, Line], bool]:
-        """Key -> what came, the answer where there are two; and whether a file of them is gone."""
+        """Key -> what came, the answer where there are two; and whether that is all there was."""
         lines: dict[str, Line] = {}
-        gone = False
-        for file in standing.files:
-            found = self._connected().lines(file)
-            gone = gone or found is None
-            for line in found or ():
-                if line.key not in lines or line.status == 200:
-                    lines[line.key] = line
-        return lines, gone
+        came = [self._connected().lines(file) for file in standing.files]
+        for line in (line for one in came for line in one.lines):
+            if line.key not in lines or line.status == 200:
+                lines[line.key] = line
+        return lines, all(one.whole for one in came)
 
     def _entry(self, one: Waiting, said: Reply | Fault, raw: str, seconds: float) -> Entry:
         heard = said if isinstance(said, Reply) else None
@@ -325,7 +322,7 @@ class Filing:
         if self.price is not None and heard and heard.metered:
             paid = cost(self.price, heard.prompt_tokens, heard.cached_tokens, heard.completion_tokens, batch=True)
         elif heard or (isinstance(said, Fault) and said.maybe_paid):
-            unsure = self._worst(one.sent)
+            unsure = worst_of(one.sent, self.price)
         return Entry(
             key=one.key,
             model=self.endpoint.model,
@@ -346,3 +343,14 @@ class Filing:
             sent=one.sent,
             unsure=unsure,
         )
+
+
+def _capped(most: float, committed: float) -> str:
+    return (
+        f"the spending cap of {most:g} dollars could be passed, as {committed:.4f} are spent or set aside for what is"
+        " under way"
+    )
+
+
+def _not_begun(standing: Standing) -> str:
+    return f"the provider did not begin the batch: {'; '.join(standing.problems)}"

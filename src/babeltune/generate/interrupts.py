@@ -9,7 +9,21 @@ from collections.abc import Coroutine
 from types import FrameType
 from typing import Any, TypeVar
 
+from babeltune.errors import EngineError
+
 Returned = TypeVar("Returned")
+
+
+def refuse_inside_loop() -> None:
+    """Raise EngineError where an event loop runs in this thread already, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise EngineError(
+        "A server cannot be asked from inside a running event loop, such as a notebook's. Ask from a thread of its own:"
+        " await asyncio.to_thread(...)."
+    )
 
 
 def run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Returned]) -> Returned:

@@ -338,7 +338,7 @@ _AT_ONCE = 900
 _COLUMNS: Final = ", ".join(field.name for field in fields(Entry))
 _VALUES: Final = attrgetter(*(field.name for field in fields(Entry)))
 _IS_KEPT: Final = "state IN ('answered', 'refused')"
-_IS_REPLY: Final = "(state != 'failed' OR prompt_tokens + completion_tokens > 0 OR cost > 0)"
+_IS_REPLY: Final = "(state IN ('answered', 'empty') OR prompt_tokens + completion_tokens > 0 OR cost > 0)"
 _INSERT: Final = (
     f"INSERT INTO entries ({_COLUMNS}) VALUES ({', '.join('?' for _ in fields(Entry))}) ON CONFLICT (key) DO UPDATE "
     f"SET {', '.join(f'{field.name} = excluded.{field.name}' for field in fields(Entry) if field.name != 'key')} "

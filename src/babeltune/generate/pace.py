@@ -60,8 +60,7 @@ class Pace:
         """Prompt tokens of a byte sent, as far as is known."""
         self._written: float | None = None
         """Tokens of an answer; None before the first."""
-        self.answered = 0
-        """Replies so far."""
+        self._answered = -float("inf")
 
     def estimate(self, sent: int, most: int) -> int:
         """Tokens that a call will take, of so many bytes and at most so many new tokens: as earlier ones did."""
@@ -79,13 +78,17 @@ class Pace:
 
     def learn(self, estimated: int, sent: int, prompt: int, written: int) -> None:
         """A reply came: of ``sent`` bytes it read as ``prompt`` tokens, and wrote ``written``; 0 and 0 if unknown."""
-        self.answered += 1
+        self._answered = self._clock()
         if prompt + written == 0:
             return
         if self._tokens is not None:
             self._tokens.correct(prompt + written - estimated)
         self._rate += _NEW * (prompt / sent - self._rate)
         self._written = written if self._written is None else self._written + _NEW * (written - self._written)
+
+    def answered_within(self, seconds: float) -> bool:
+        """Whether any reply came in the last so many seconds."""
+        return self._clock() - self._answered <= seconds
 
     def hold(self, seconds: float) -> None:
         """Send nothing for so long: the server asked for it."""

@@ -19,6 +19,7 @@ from babeltune.generate import reply as replies
 from babeltune.generate.ledger import HIDDEN, Batch
 from babeltune.generate.pace import backoff, retry_after
 from babeltune.generate.reply import Fault, Reply
+from babeltune.generate.requestfile import URL
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-URL = "/v1/chat/completions"
-"""What all requests of a file are for."""
 _TOKEN = "babeltune"
 """Key of the metadata that our token rides in."""
 _ENDED = frozenset(("completed", "failed", "expired", "cancelled"))
@@ -40,6 +39,8 @@ _LOOKS = 3
 """Times that a batch is looked for: a list may lag behind."""
 _PAGE = 100
 """Batches of a list that come together; no more may be asked for."""
+_SHORTEST_KEY = 8
+"""Characters; what is shorter is no secret, and may well be a word of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,15 @@ class Line:
             return replies.read(self.raw.encode("utf-8", "surrogatepass"), stop)
         except replies.UnreadableError as error:
             return Fault("again", str(error), status=200, maybe_paid=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """A file of what came of a batch."""
+
+    lines: list[Line]
+    whole: bool
+    """False where a line cannot be read, or the provider has deleted the file."""
 
 
 class _NonsenseError(ValueError):
@@ -202,9 +212,12 @@ class Provider:
             if look:
                 time.sleep(self._pause)
             with self._told(f"does not say whether it has made a batch of the file {batch.file}"):
-                for one in self._client.batches.list(limit=_PAGE):
-                    if (one.metadata or {}).get(_TOKEN) == batch.token or one.input_file_id == batch.file:
-                        return _standing(one)
+                try:
+                    for one in self._client.batches.list(limit=_PAGE):
+                        if (one.metadata or {}).get(_TOKEN) == batch.token or one.input_file_id == batch.file:
+                            return _standing(one)
+                except AttributeError as error:  # the client's, of a page that is no JSON
+                    raise _NonsenseError("it is no list of batches") from error
         return None
 
     def standing(self, batch: Batch) -> Standing | Fault:
@@ -224,20 +237,25 @@ class Provider:
                 fault,
             ) from error
 
-    def lines(self, file: str) -> Iterator[Line] | None:
-        """What came; lines that cannot be read are left out. None where the file is gone.
+    def lines(self, file: str) -> Came:
+        """What is in a file of replies or errors.
 
         Raises:
-            EngineError: it cannot be fetched now.
+            EngineError: it cannot be fetched now, or is something else.
         """
+        doing = f"does not hand over the file {file}"
         try:
-            with self._told(f"does not hand over the file {file}"):
+            with self._told(doing):
                 content = self._slow.files.content(file).content
         except EngineError as error:
             if isinstance(error.__cause__, self._openai.NotFoundError):
-                return None
+                return Came([], whole=False)
             raise
-        return (line for text in content.split(b"\n") if text.strip() and (line := _line(text)) is not None)
+        texts = [text for text in self._clean(content.decode("utf-8", "replace")).split("\n") if text.strip()]
+        lines = [line for text in texts if (line := _line(text)) is not None]
+        if texts and not lines:  # as a network's own page, which must not be taken for a file without answers
+            raise self._error(doing, Fault("again", f"it begins with {texts[0][:40]!r}"))
+        return Came(lines, whole=len(lines) == len(texts))
 
     @contextmanager
     def _told(self, doing: str) -> Iterator[None]:
@@ -252,21 +270,25 @@ class Provider:
         import httpx2
 
         if isinstance(error, self._openai.APIStatusError):
-            return replies.fault(error.status_code, error.response.text, retry_after(error.response.headers))
+            raw = self._clean(error.response.text)
+            return replies.fault(error.status_code, raw, retry_after(error.response.headers))
         if isinstance(error, self._openai.APIConnectionError):
             cause = error.__cause__
             unreached = isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout)
-            return Fault("again", f"no connection ({cause or error})", unreached=unreached)
-        return Fault("again", f"the reply is none of the protocol ({error})")
+            return Fault("again", self._clean(f"no connection: {cause or error}"), unreached=unreached)
+        return Fault("again", self._clean(f"the reply is none of the protocol: {error}"))
 
     def _error(self, doing: str, fault: Fault) -> EngineError:
-        said = fault.reason.replace(self._key, HIDDEN) if len(self._key) >= len("sk-12345") else fault.reason
         without = (
             " A server without batch files is asked with batch_files: false." if fault.status in (404, 405) else ""
         )
         return EngineError(
-            f"{self._where}: {doing} ({said}). What was sent is known: the same command goes on from here.{without}"
+            f"{self._where}: {doing} ({fault.reason}). What was sent is known: the same command goes on from here.{without}"
         )
+
+    def _clean(self, text: str) -> str:
+        """The text without the account's key, which a provider may repeat."""
+        return text.replace(self._key, HIDDEN) if len(self._key) >= _SHORTEST_KEY else text
 
 
 def _standing(remote: Remote) -> Standing:
@@ -293,7 +315,7 @@ def _standing(remote: Remote) -> Standing:
     )
 
 
-def _line(text: bytes) -> Line | None:
+def _line(text: str) -> Line | None:
     try:
         said = json.loads(text)
     except ValueError:

@@ -19,7 +19,7 @@ from babeltune.errors import EngineError, StoreError
 from babeltune.generate.dead_end import dead_end
 from babeltune.generate.dialect import Dialect, messages_of
 from babeltune.generate.exchange import Exchange
-from babeltune.generate.interrupts import run
+from babeltune.generate.interrupts import refuse_inside_loop, run
 from babeltune.generate.ledger import Entry, Ledger, key_of
 from babeltune.generate.pace import Pace
 from babeltune.generate.prices import Price
@@ -38,8 +38,8 @@ _READ_AT_ONCE = 256
 _PROBE_TRIES = 3
 _UNANSWERED = 20
 """Requests in a row that came to nothing, all tries of each, after which the server is asked whether it is there."""
-_SHORT = 1.0
-"""Seconds that the taker may be away before deadlines are put off."""
+_SHORT = 0.01
+"""Of a deadline: for so much of it the taker may be away before it is put off."""
 NoAnswer = Literal["refused", "failed", "unsent"]
 
 
@@ -76,6 +76,12 @@ class Sending:
     """A context: on leaving, what is in flight is cancelled and what came back is kept."""
 
     def __init__(self, asking: Asking, requests: Iterator[Request]) -> None:
+        """Sends nothing yet.
+
+        Raises:
+            EngineError: an event loop runs in this thread already.
+        """
+        refuse_inside_loop()
         self.asking = asking
         self._requests = requests
         self._loop = asyncio.new_event_loop()
@@ -118,12 +124,6 @@ class Sending:
         asked = False
         while True:
             self._read()
-            silent = self._unanswered >= _UNANSWERED
-            if self._jobs and not self._stopped and (silent or not asked):
-                asked, self._unanswered = True, 0
-                if not before(self._jobs[0].requests[0], silent):
-                    self._stop()
-            self._launch()
             away = 0.0
             while self._ready:
                 left = self._loop.time()
@@ -131,6 +131,12 @@ class Sending:
                 away += self._loop.time() - left
             if self._fatal is not None:
                 raise self._fatal
+            silent = self._unanswered >= _UNANSWERED
+            if self._jobs and not self._stopped and (silent or not asked):
+                asked, self._unanswered = True, 0
+                if not before(self._jobs[0].requests[0], silent):
+                    self._stop()
+            self._launch()
             if self._tasks or self._arrived.outputs:
                 run(self._loop, self._wait(away))
             elif self._all_read and not self._jobs and not self._ready:
@@ -222,7 +228,7 @@ class Sending:
 
     async def _wait(self, away: float) -> None:
         """Until there is something to yield or to read. Time that the taker was ``away`` counts against no deadline."""
-        if away > _SHORT and self._exchange is not None:
+        if away > _SHORT * self.asking.endpoint.timeout and self._exchange is not None:
             self._exchange.wire.extend(away)
         await self._news.wait()
         self._news.clear()

@@ -52,7 +52,7 @@ def answers(scored: Iterable[tuple[Cell, Mapping[str, Any]]]) -> list[Answer]:
     for name, rows in same.items():
         cell, row = rows[0]
         judged = [one["values"][HELPFULNESS_RAW] for _, one in rows if HELPFULNESS_RAW in one["values"]]
-        cells = tuple(one for one, _ in rows)
+        cells = tuple(dict.fromkeys(one for one, _ in rows))
         score = int(judged[0]) if judged else None
         found.append(Answer(name, cell.language, row["item"], row["prompt"], row["response"], cells, score))
     return found
@@ -67,25 +67,24 @@ def draw(found: Sequence[Answer], n: int, seed: int = SEED) -> list[Answer]:
     per_mix: Counter[str] = Counter()
     per_cell: Counter[Cell] = Counter()
     per_item: Counter[str] = Counter()
-    drawn: dict[str, Answer] = {}
+    drawn: list[Answer] = []
     for pool in ([one for one in found if one.judged is not None], [one for one in found if one.judged is None]):
-        left: dict[Cell, list[Answer]] = defaultdict(list)
+        cells = sorted({cell for one in pool for cell in one.cells}, key=lambda cell: _rank(seed, cell.name))
+        left: dict[Cell, list[Answer]] = {cell: [] for cell in cells}
         for one in sorted(pool, key=lambda one: _rank(seed, one.id)):
             for cell in one.cells:
                 left[cell].append(one)
-        cells = sorted(left, key=lambda cell: _rank(seed, cell.name))
-        while len(drawn) < n:
-            left |= {cell: [one for one in left[cell] if one.id not in drawn] for cell in cells}
-            cells = [cell for cell in cells if left[cell]]
-            if not cells:
-                break
-            cell = min(cells, key=lambda cell: (per_mix[cell.mix], per_cell[cell]))
+        while left and len(drawn) < n:
+            cell = min(left, key=lambda cell: (per_mix[cell.mix], per_cell[cell]))
             one = min(left[cell], key=lambda one: per_item[one.item])
-            drawn[one.id] = one
+            drawn.append(one)
             per_item[one.item] += 1
             per_cell.update(one.cells)
             per_mix.update({cell.mix for cell in one.cells})
-    return sorted(drawn.values(), key=lambda one: _rank(seed, f"order {one.id}"))
+            for cell in one.cells:
+                left[cell].remove(one)
+            left = {cell: some for cell, some in left.items() if some}
+    return sorted(drawn, key=lambda one: _rank(seed, f"order {one.id}"))
 
 
 def by_rater(files: Mapping[str, Sequence[Rating]]) -> dict[str, list[Rating]]:

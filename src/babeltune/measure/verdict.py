@@ -248,6 +248,10 @@ def _objects(text: str) -> Iterator[_Found]:
         at = text.find("{", end)
 
 
+_BREAKS = (ValueError, RecursionError, AssertionError, AttributeError, LookupError, TypeError)
+"""What json-repair may end in; its assertions do fail, as on a fence inside of a key."""
+
+
 def _mended(text: str) -> list[_Found]:
     """The last object with a score that json-repair makes of a text from its first brace on, if any."""
     import json_repair
@@ -258,7 +262,7 @@ def _mended(text: str) -> list[_Found]:
     try:
         made = json_repair.loads(text[start:])
         found = [_folded(one) for one in (made if isinstance(made, list) else [made]) if isinstance(one, dict)]
-    except (ValueError, RecursionError):
+    except _BREAKS:
         return []
     return [_Found(start, len(text), one) for one in found if _scored(one)][-1:]
 

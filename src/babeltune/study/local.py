@@ -67,10 +67,10 @@ def run(
     with opened.store.locked():
         # Asked again under the lock: another run may have finished meanwhile.
         pending = _pending(opened, kinds)
-        session = Session(opened, tell, most_cost)
         ranked = sorted(pending, key=lambda step: (_turn(step), step.model or ""))
-        for _, group in itertools.groupby(ranked, key=_turn):
-            place(tuple(group), session)
+        with Session(opened, tell, most_cost) as session:
+            for _, group in itertools.groupby(ranked, key=_turn):
+                place(tuple(group), session)
     return Ran(len(pending), time.monotonic() - began)
 
 

@@ -32,8 +32,7 @@ def ask(opened: Opened, languages: Sequence[str], tell: Tell, most_cost: float |
     there = {(f"check {code}", one.id): one for code in languages for one in planted.planted(code)}
     found: dict[tuple[str, str], Verdict] = {}
     asking = asker(spec)
-    with opened.store.locked():
-        session = Session(opened, tell, most_cost)
+    with opened.store.locked(), Session(opened, tell, most_cost) as session:
         tell(Event("check", "", 0, len(there), "answers"))
         pending = dict(there)
         for attempt in range(spec.attempts):

@@ -11,7 +11,7 @@ from typing import Any
 
 from babeltune.data import identify
 from babeltune.data.audit import STATES, Audit
-from babeltune.data.translate import Translated
+from babeltune.data.translate import Translated, translate_texts
 from babeltune.errors import ItemsError, Problem
 from babeltune.generate.journal import read_outputs
 from babeltune.measure.judge import off_language
@@ -109,7 +109,7 @@ def english(steps: Sequence[Step], session: Session) -> None:
     asked = sorted(texts, key=lambda key: rank(spec.sample_seed, *reversed(key)))
     named = {f"{name}/{item}": (name, item) for name, item in asked}
     languages = {key: cells[name].cell.language for key, (name, _) in named.items()}  # type: ignore[union-attr]
-    for one in translatetexts_of(
+    for one in translate_texts(
         {key: texts[at] for key, at in named.items()}, "en", session.asked(translator), reader, how(plan),
         purpose="english", source_language=languages,
     ) if asked else ():  # fmt: skip

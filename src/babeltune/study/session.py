@@ -58,6 +58,13 @@ class Session:
         self._tasks: dict[str, Task] = {}
         self._items: dict[tuple[str, str, Prompting], list[Item]] = {}
 
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._ledger is not None:
+            self._ledger.close()
+
     def task(self, name: str) -> Task:
         """A task as the study sets it."""
         if name not in self._tasks:
