@@ -19,7 +19,9 @@ test: $(READY)
 	$(BIN)/mypy
 	$(BIN)/pytest
 
+# A real server of the bundled model is among it: `transformers serve`.
 test-slow: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-serve.lock
 	$(BIN)/pytest -m slow
 
 test-ray: $(READY)

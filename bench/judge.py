@@ -14,14 +14,21 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 CONCURRENCY, LATENCY = 64, 0.05
 MANY, FEW, CACHED = 10_000, 1_000, 100_000
 GOAL, FLAT, MOST_SECONDS = 0.9, 1.2, 10.0
 ROUNDS = 3
+ANY_SCORE = '{"type": "object", "properties": {"reasoning": {"type": "string"}, "score": {"type": "integer"}}}'
+"""A schema without a list of scores: of a list, the server always gives the first."""
+NOBODY = "http://localhost:9/v1"
+"""Nothing listens there (RFC 863's port)."""
 TESTS = Path(__file__).parents[1] / "tests"
 
 
@@ -36,24 +43,28 @@ def run(url: str, ledger: str, count: str) -> int:
 
     judge = Judge()
 
-    def requests() -> Iterator[Request]:
-        for number in range(int(count)):
-            yield judge.request(str(number), f"What is {number} plus one?", f"It is {number + 1}, as anyone can count.")
+    def request(number: int) -> Request:
+        asked = judge.request(str(number), f"What is {number} plus one?", f"It is {number + 1}, as anyone can count.")
+        return replace(asked, schema=ANY_SCORE)
 
-    wrong, seen = 0, bytearray(int(count))
+    total = int(count)
+    came, times = array("Q", bytes(8 * total)), bytearray(total)
     with Ledger(Path(ledger)) as kept:
         engine = EndpointEngine(Endpoint("judge-1", url, concurrency=CONCURRENCY), kept)
-        if url != "http://localhost:9/v1":
+        if url != NOBODY:
             engine.check(schemas=True)
         began = time.perf_counter()
-        for output in engine.complete(requests()):
+        for output in engine.complete(map(request, range(total))):
             number = int(output.id)
-            asked = judge.request(output.id, f"What is {number} plus one?", f"It is {number + 1}, as anyone can count.")
-            wrong += output.text != answer(asked.prompt, asked.seed) or bool(seen[number])
-            seen[number] = 1
+            came[number] = zlib.crc32(output.text.encode())
+            times[number] += 1
         seconds = time.perf_counter() - began
-    wrong += seen.count(0)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    wrong = 0
+    for number in range(total):
+        asked = request(number)
+        right = zlib.crc32(answer(asked.prompt, asked.seed).encode())
+        wrong += times[number] != 1 or came[number] != right
     print(json.dumps({"seconds": seconds, "peak": peak, "wrong": wrong}))
     return 0
 
@@ -95,7 +106,7 @@ def main() -> int:
                   f" peak memory {peaks} MiB")  # fmt: skip
         with serving(0.0) as url:
             wrong += timed(url, folder / "cached.sqlite", CACHED)["wrong"]
-        cached = timed("http://localhost:9/v1", folder / "cached.sqlite", CACHED)
+        cached = timed(NOBODY, folder / "cached.sqlite", CACHED)
         wrong += cached["wrong"]
     print(f"{CACHED:,} that the ledger has: {cached['seconds']:.1f} s, peak memory {cached['peak']:.0f} MiB")
     seconds = min(one["seconds"] for one in runs[MANY])

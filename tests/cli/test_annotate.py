@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from babeltune.cli.annotate import table_of
+from babeltune.cli.agreement import table_of
 from babeltune.measure.intervals import Interval
 from babeltune.measure.raters import Agreement, Rating, agreement
 from babeltune.measure.sheet import Answer, answers

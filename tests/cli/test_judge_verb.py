@@ -58,7 +58,7 @@ def test_it_judges_what_is_there_and_tells_what_the_replies_say(
             writer.writerow(["de", item, "tiny", "mono", 3 if at else 6])
     people = babeltune("judge", study, "--runs", judged.runs, "--against", ratings)
     assert people.code == 0, people.err
-    assert "judge-1, ratings.csv German" in people.words
+    assert "agreement of judge-1 and ratings.csv" in people.words
 
 
 def test_a_cap_stops_it_and_says_so(babeltune: Call, judged: Judged) -> None:

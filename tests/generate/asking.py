@@ -21,7 +21,7 @@ SCHEMA = (
     ' "required": ["reasoning", "score"], "additionalProperties": false}'
 )
 COLD = Sampling(temperature=0.0, top_p=1.0, max_tokens=40)
-PATIENCE: dict[str, Any] = {"timeout": 0.5, "most_wait": 0.05, "tries": 4, "concurrency": 8}
+PATIENCE: dict[str, Any] = {"timeout": 10.0, "most_wait": 0.05, "tries": 4, "concurrency": 8}
 
 
 def judge(prompt: str, **changed: Any) -> Request:

@@ -29,12 +29,12 @@ def asked(tmp_path: Path) -> Iterator[Bench]:
 
 ANSWERED = {
     "ok": 1, "429,ok": 2, "429:0.04,ok": 2, "429ms:20,ok": 2, "429date:0,ok": 2, "500,502,503,ok": 4, "408,ok": 2,
-    "409,ok": 2, "hang,ok": 2, "stall,ok": 2, "reset,ok": 2, "reset0,ok": 2, "slow": 1, "truncated,ok": 2, "html,ok": 2,
+    "409,ok": 2, "reset,ok": 2, "reset0,ok": 2, "slow": 1, "truncated,ok": 2, "html,ok": 2,
     "empty,ok": 2, "null,empty,ok": 3, "cut": 1, "other": 1, "nousage": 1, "fenced": 1, "two": 1, "string": 1, "seven": 1,
 }  # fmt: skip
 """Script of a request that is answered -> tries that it takes."""
 FAILED = {
-    "429": 4, "500": 4, "502": 4, "503": 4, "408": 4, "409": 4, "hang": 4, "stall": 4, "reset": 4, "reset0": 4,
+    "429": 4, "500": 4, "502": 4, "503": 4, "408": 4, "409": 4, "reset": 4, "reset0": 4,
     "truncated": 4, "html": 4, "empty": 3, "null": 3, "400": 1, "long": 1, "echo": 1,
 }  # fmt: skip
 REFUSED = ("refusal", "filter", "400filter")
@@ -47,8 +47,12 @@ FATAL = {
 }
 
 
+SILENT = ("hang,ok", "stall,ok", "hang", "stall")
+"""For which a try ends at its deadline."""
+
+
 def test_every_fault_of_the_server_is_asked_for_here():
-    scripts = [*ANSWERED, *FAILED, *REFUSED, *FATAL]
+    scripts = [*ANSWERED, *FAILED, *REFUSED, *FATAL, *SILENT]
     assert set(FAULTS) == {word.partition(":")[0] for script in scripts for word in script.split(",")}
 
 
@@ -74,6 +78,16 @@ def test_each_fault_ends_in_a_stated_state(asked):
         assert said[f"<<{script}>>"].reason
         assert asked.times(f"<<{script}>>") == 1
     assert asked.ledger.spent().dollars == pytest.approx(asked.paid(), abs=1e-12)
+
+
+def test_silence_ends_at_the_deadline(asked):
+    said = asked.ask([f"<<{script}>>" for script in SILENT], timeout=0.4, tries=3)
+    for script in SILENT:
+        output, entry = said[f"<<{script}>>"], asked.entries()[f"<<{script}>>"]
+        assert (output.finish, entry.state) == (("eos", "answered") if script.endswith("ok") else ("failed", "failed"))
+        assert 2 <= asked.times(f"<<{script}>>") == entry.tries <= 3
+        assert ("no whole reply within 0.4 s" in output.reason) == (output.finish == "failed")
+    assert asked.ledger.spent().unsure > 0
 
 
 def test_what_is_answered_is_answered_as_it_was_said(asked):
@@ -286,33 +300,26 @@ def test_who_is_told_to_wait_is_not_lost_while_others_are_answered(asked, monkey
     assert said[f"<<{script},ok>>"].finish == "eos"
 
 
-def test_a_deadline_is_of_the_whole_reply(asked):
-    began = time.monotonic()
-    said = asked.ask(["<<stall>>"], timeout=0.2, tries=1)
-    assert "no whole reply within 0.2 s" in said["<<stall>>"].reason
-    assert time.monotonic() - began < 30
-
-
 def test_time_that_the_taker_is_away_counts_against_no_deadline(asked):
-    engine = asked.engine(timeout=0.4, concurrency=4)
+    engine = asked.engine(timeout=1.0, concurrency=4)
     outputs = []
     for output in engine.complete([judge(f"<<slow>>{at}") for at in range(8)]):
         outputs.append(output)
         if len(outputs) == 1:
-            time.sleep(0.6)
+            time.sleep(1.2)
     assert {output.finish for output in outputs} == {"eos"}
     assert all(asked.times(f"<<slow>>{at}") == 1 for at in range(8))
 
 
 def test_who_stops_taking_keeps_what_came_back(tmp_path):
     with bench(tmp_path, latency=0.01) as asked:
-        outputs = asked.engine(concurrency=5, timeout=30).complete([judge(f"{at}") for at in range(100)])
+        outputs = asked.engine(concurrency=5).complete([judge(f"{at}") for at in range(100)])
         taken = {next(outputs).id for _ in range(20)}
         outputs.close()
         kept = asked.entries()
         assert taken <= kept.keys()
         assert {entry.state for entry in kept.values()} == {"answered"}
-        again = asked.ask([f"{at}" for at in range(100)], timeout=30)
+        again = asked.ask([f"{at}" for at in range(100)])
         assert {output.finish for output in again.values()} == {"eos"}
         # Sent twice: only what was in flight.
         assert sum(times - 1 for name, times in asked.server.counts.items() if "Say" not in name) <= 5
@@ -331,7 +338,7 @@ def test_ctrl_c_keeps_what_came_back(tmp_path, after):
         thread.start()
         taken = []
         with pytest.raises(KeyboardInterrupt):  # noqa: PT012
-            for output in asked.engine(concurrency=6, timeout=30).complete(
+            for output in asked.engine(concurrency=6).complete(
                 judge(f"{at}") for at in range(5000)
             ):
                 taken.append(output.id)

@@ -251,7 +251,7 @@ def test_rated_by_keyboard_kept_over_a_reload_exported_and_read(opened: Browser)
     opened.reload()
     assert opened.text("count") == "3 of 11 rated"
     opened.run("document.getElementById('export').click()")
-    assert "First your name" in opened.text("message")
+    assert "First your name" in opened.text("told")
     opened.press("A", "n", "a")  # the field has the focus
     opened.run("document.getElementById('export').click()")
     file = opened.downloaded()
@@ -269,7 +269,7 @@ def test_rated_by_keyboard_kept_over_a_reload_exported_and_read(opened: Browser)
     assert opened.text("count") == "0 of 11 rated"
     opened.choose("file", file)
     opened.until(f"{COUNT} === '3 of 11 rated'")
-    assert opened.text("message") == "3 ratings imported."
+    assert opened.text("told") == "3 ratings imported."
     assert opened.run("[document.getElementById('rater').value, state.answers.cccccccccccc.comment]") == ["Ana", "=2"]
     assert opened.dialogs == []
     assert opened.errors == []
@@ -286,11 +286,11 @@ def test_an_import_takes_what_a_spreadsheet_saved_and_tells_what_it_leaves_out(o
     path.write_text(f"\ufeffid;prompt;rating\n{lines}", encoding="utf-8")
     opened.choose("file", path)
     opened.until(f"{COUNT} === '2 of 11 rated'")
-    assert opened.text("message") == "2 ratings imported; left out: 1 line of another sheet, 2 ratings not from 1 to 6."
+    assert opened.text("told") == "2 ratings imported; left out: 1 line of another sheet, 2 ratings not from 1 to 6."
     assert opened.dialogs == ["1 answer rated otherwise here. OK takes the file's ratings, Cancel keeps those here."]
     path.write_bytes(b"\xff\xfe\x00PK")
     opened.choose("file", path)
-    opened.until("document.getElementById('message').innerText.includes('no sheet of ratings')")
+    opened.until("document.getElementById('told').innerText.includes('no sheet of ratings')")
     assert opened.text("count") == "2 of 11 rated"
     assert opened.errors == []
 

@@ -1,4 +1,4 @@
-"""How far raters agree, as a table: people, judges, or both."""
+"""How far raters agree, people or judges: the answers that they rated, and the table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from babeltune.cli.terminal import console, visible
 from babeltune.languages import LANGUAGES
 
 if TYPE_CHECKING:
@@ -18,12 +17,12 @@ if TYPE_CHECKING:
     from babeltune.records import Cell
     from babeltune.study.check import Opened
 
-_WIDE = 120
+WIDE = 110
 """Columns from which on a value and its interval stand on one line."""
 
 
 def scored_rows(opened: Opened, language: str) -> Iterator[tuple[Cell, Mapping[str, Any]]]:
-    """Cell and score row of every dialogue answer in a language."""
+    """The scored answers of the dialogue task in one language, with the cells that they are of."""
     from babeltune.study.artefacts import SCORES, read_lines
     from babeltune.study.plan import JUDGED_TASK
 
@@ -32,30 +31,26 @@ def scored_rows(opened: Opened, language: str) -> Iterator[tuple[Cell, Mapping[s
             yield from ((step.cell, row) for row in read_lines(opened.store.open(step) / SCORES))
 
 
-def show(compared: Mapping[tuple[str, str], Sequence[Agreement]]) -> None:
-    """Print a row a language for each pair of raters, and why a statistic is missing."""
-    wide = console.width >= _WIDE
-    table = Table(box=box.SIMPLE_HEAD, caption="kappa: quadratic weights. 95 % intervals over prompts.")
-    table.add_column("between")
-    for heading in ("language", "n", "exact", "within one", "kappa", "Spearman"):
-        table.add_column(heading, justify="left" if heading == "language" else "right", no_wrap=True)
-    reasons: dict[str, None] = {}
-    for (one, two), rows in compared.items():
-        between = f"{visible(one)}, {visible(two)}"
-        for index, row in enumerate(rows):
-            numbers = [_number(value, wide) for value in (row.exact, row.within_one, row.kappa, row.spearman)]
-            named = LANGUAGES[row.language].name if row.language in LANGUAGES else row.language
-            table.add_row(Text(between if index == 0 else ""), named, f"{row.n:,}", *numbers)
-            for why in dict.fromkeys(row.reasons.values()):
-                lacking = ", ".join(name.replace("_", " ") for name, reason in row.reasons.items() if reason == why)
-                reasons[f"{between}, {named}: no {lacking}: {why}."] = None
-        table.add_section()
-    console.print(table)
-    for line in reasons:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+def table_of(found: Sequence[Agreement], between: str, *, two_lines: bool) -> Table:
+    """How two sides agree, a line a language; ``two_lines`` puts each interval below its value, for narrow terminals."""
+    notes = ["kappa: quadratic weights; 95 % intervals over prompts"]
+    title = Text(f"agreement of {between}")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("language", no_wrap=True)
+    for heading in ("n", "exact", "within one", "kappa", "Spearman"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in found:
+        named = LANGUAGES[row.language].name if row.language in LANGUAGES else row.language
+        numbers = [_number(value, two_lines) for value in (row.exact, row.within_one, row.kappa, row.spearman)]
+        table.add_row(named, f"{row.n:,}", *numbers)
+        for why in dict.fromkeys(row.reasons.values()):
+            lacking = ", ".join(name.replace("_", " ") for name, reason in row.reasons.items() if reason == why)
+            notes.append(f"{named}: no {lacking}: {why}")
+    table.caption = Text("\n".join(notes))
+    table.caption_justify = "left"
+    return table
 
 
-def _number(value: Interval | None, wide: bool) -> str:
-    if value is None:
-        return "-"
-    return f"{value.value:.2f}{' ' if wide else chr(10)}\\[{value.low:.2f}, {value.high:.2f}]"
+def _number(value: Interval | None, two_lines: bool) -> Text:
+    between = "\n" if two_lines else " "
+    return Text("-" if value is None else f"{value.value:.2f}{between}[{value.low:.2f}, {value.high:.2f}]")

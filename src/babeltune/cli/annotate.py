@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
+from babeltune.cli.agreement import WIDE, scored_rows, table_of
 from babeltune.cli.study import needs_all
 from babeltune.cli.terminal import Download, Runs, SkipBadRows, StudyFile, console, errors, open_, visible
 from babeltune.errors import InputError, Problem, RowsError, StoreError
 from babeltune.languages import LANGUAGES, suggest
 
 if TYPE_CHECKING:
-    from babeltune.measure.intervals import Interval
-    from babeltune.measure.raters import Agreement, Rating
+    from babeltune.measure.raters import Rating
     from babeltune.records import Cell
     from babeltune.study.check import Opened
 
 N = 50
 """Answers of a sheet."""
 _UNKNOWN_SHOWN = 10
-WIDE = 110
-"""Columns from which on a value and its interval stand on one line."""
 _DONE_LATER = ("summary", "report")
 """Steps that a sheet does not wait for."""
 
@@ -120,16 +115,6 @@ def _asked(opened: Opened, codes: Sequence[str], where: str) -> None:
     ]
     if problems:
         raise InputError("annotate", problems)
-
-
-def scored_rows(opened: Opened, language: str) -> Iterator[tuple[Cell, Mapping[str, Any]]]:
-    """The scored answers of the dialogue task in one language, with the cells that they are of."""
-    from babeltune.study.artefacts import SCORES, read_lines
-    from babeltune.study.plan import JUDGED_TASK
-
-    for step in opened.plan.of("score"):
-        if step.cell is not None and (step.cell.task, step.cell.language) == (JUDGED_TASK, language):
-            yield from ((step.cell, row) for row in read_lines(opened.store.open(step) / SCORES))
 
 
 def _write(opened: Opened, codes: Sequence[str], n: int, seed: int | None, out: Path, *, force: bool) -> None:
@@ -249,28 +234,3 @@ def _compare(raters: Mapping[str, Sequence[Rating]], scored: Sequence[tuple[Cell
 
 def _count(n: int) -> str:
     return f"{n} answer{'s' if n != 1 else ''}"
-
-
-def table_of(found: Sequence[Agreement], between: str, *, two_lines: bool) -> Table:
-    """How two sides agree, a line a language; ``two_lines`` puts each interval below its value, for narrow terminals."""
-    notes = ["kappa: quadratic weights; 95 % intervals over prompts"]
-    title = Text(f"agreement of {between}")
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    table.add_column("language", no_wrap=True)
-    for heading in ("n", "exact", "within one", "kappa", "Spearman"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in found:
-        named = LANGUAGES[row.language].name if row.language in LANGUAGES else row.language
-        numbers = [_number(value, two_lines) for value in (row.exact, row.within_one, row.kappa, row.spearman)]
-        table.add_row(named, f"{row.n:,}", *numbers)
-        for why in dict.fromkeys(row.reasons.values()):
-            lacking = ", ".join(name.replace("_", " ") for name, reason in row.reasons.items() if reason == why)
-            notes.append(f"{named}: no {lacking}: {why}")
-    table.caption = Text("\n".join(notes))
-    table.caption_justify = "left"
-    return table
-
-
-def _number(value: Interval | None, two_lines: bool) -> Text:
-    between = "\n" if two_lines else " "
-    return Text("-" if value is None else f"{value.value:.2f}{between}[{value.low:.2f}, {value.high:.2f}]")

@@ -12,7 +12,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from babeltune.cli.agreement import scored_rows, show
+from babeltune.cli.agreement import WIDE, scored_rows, table_of
 from babeltune.cli.study import answer, finished, needs_all
 from babeltune.cli.terminal import (
     Download,
@@ -225,7 +225,8 @@ def _against(opened: Opened, study: Path, other: str, runs: Path) -> None:
     # An answer is known by its id, or else by the cell that it is of.
     ours = _judged(opened, by_cell=not all(one.id for one in theirs))
     found = agreement(ours, theirs)
-    show({(opened.plan.study.judge.model, name): found})
+    between = f"{opened.plan.study.judge.model} and {name}"
+    console.print(table_of(found, between, two_lines=console.width < WIDE))
 
 
 def _judged(opened: Opened, *, by_cell: bool) -> list[Rating]:

@@ -307,12 +307,7 @@ class Ledger:
             clean = self._redacted(entry) if self._secrets else entry
             values = [_bind(value) if isinstance(value, str) else value for value in _VALUES(clean)]
             db.execute(_INSERT, values)
-            db.execute(
-                "INSERT INTO calls (key, model, purpose, state, prompt_tokens, cached_tokens, completion_tokens, "
-                "cost, unsure, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (clean.key, clean.model, clean.purpose, clean.state, clean.prompt_tokens, clean.cached_tokens,
-                 clean.completion_tokens, clean.cost, clean.unsure, clean.at),
-            )  # fmt: skip
+            db.execute(_COUNT, [values[at] for at in _COUNTED_AT])
 
     def _redacted(self, entry: Entry) -> Entry:
         return replace(
@@ -344,6 +339,11 @@ _INSERT: Final = (
     f"SET {', '.join(f'{field.name} = excluded.{field.name}' for field in fields(Entry) if field.name != 'key')} "
     f"WHERE NOT entries.{_IS_KEPT}"
 )
+_COUNTED: Final = (
+    "key", "model", "purpose", "state", "prompt_tokens", "cached_tokens", "completion_tokens", "cost", "unsure", "at"
+)  # fmt: skip
+_COUNTED_AT: Final = [[field.name for field in fields(Entry)].index(name) for name in _COUNTED]
+_COUNT: Final = f"INSERT INTO calls ({', '.join(_COUNTED)}) VALUES ({', '.join('?' for _ in _COUNTED)})"
 _SCHEMA = (
     """CREATE TABLE entries (
         number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, model TEXT NOT NULL, answered_by TEXT NOT NULL,

@@ -1,25 +1,20 @@
-"""One call of a server over HTTP, by OpenAI's own client: what it said, or what went wrong."""
+"""One call of a server over HTTP: what it said, or what went wrong."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from typing import TYPE_CHECKING, Any
 
 from babeltune.generate import reply as replies
 from babeltune.generate.ledger import HIDDEN, SHORTEST_SECRET
+from babeltune.generate.line import Line, reason_of
 from babeltune.generate.pace import retry_after
 from babeltune.generate.reply import Fault, Reply
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
-    from openai._types import RequestOptions
-
     from babeltune.generate.endpoint import Endpoint
-
-_LONGEST_CONNECT = 10.0
-"""Seconds to wait for a connection."""
-_JSON: RequestOptions = {"headers": {"Content-Type": "application/json"}}
 
 
 class Wire:
@@ -29,7 +24,7 @@ class Wire:
         """Connects with the first call. ``key`` stands in no text that is given back."""
         self._endpoint = endpoint
         self._key = key
-        self._client: AsyncOpenAI | None = None
+        self._line: Line | None = None
         self._deadlines: set[asyncio.Timeout] = set()
 
     async def post(self, path: str, content: bytes, stop: tuple[str, ...]) -> tuple[Reply | Fault, str]:
@@ -40,30 +35,26 @@ class Wire:
             content: the JSON.
             stop: strings before the first of which the text is cut.
         """
+        import anyio
         import httpx2
-        import openai
 
-        client = self._client or self._opened()
+        if self._line is None:
+            self._line = Line(self._endpoint, self._key)
         try:
             async with asyncio.timeout(self._endpoint.timeout) as deadline:
                 self._deadlines.add(deadline)
                 try:
-                    # Past the client's typed models, which take longer to build than the call.
-                    response = await client.post(path, cast_to=httpx2.Response, content=content, options=_JSON)
+                    response = await self._line.post(path, content)
                 finally:
                     self._deadlines.discard(deadline)
         except TimeoutError:
             return Fault("again", f"no whole reply within {self._endpoint.timeout:g} s", maybe_paid=True), ""
-        except openai.APIStatusError as error:
-            raw = self.clean(error.response.text)
-            return replies.fault(error.status_code, raw, retry_after(error.response.headers)), raw
-        except openai.APIConnectionError as error:
-            cause = error.__cause__
-            unreached = isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout)
-            what = "no connection" if unreached else "the connection broke"
-            why = f"{what} ({type(cause).__name__}{f': {cause}' if str(cause) else ''})"
+        except (httpx2.RequestError, ssl.SSLError, anyio.EndOfStream) as error:  # the last two: httpx2 lets them through
+            unreached, why = reason_of(error)
             return Fault("again", self.clean(why), maybe_paid=not unreached, unreached=unreached), ""
         raw = self.clean(response.content.decode("utf-8", "replace"))
+        if response.status_code >= 300:
+            return replies.fault(response.status_code, raw, retry_after(response.headers)), raw
         try:
             return replies.read(raw, stop), raw
         except replies.UnreadableError as error:
@@ -82,29 +73,9 @@ class Wire:
 
     async def close(self) -> None:
         """Hang up."""
-        if self._client is not None:
-            await self._client.close()
-            self._client = None
-
-    def _opened(self) -> AsyncOpenAI:
-        import httpx2
-        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
-
-        most = self._endpoint.concurrency
-        timeout = httpx2.Timeout(None, connect=_LONGEST_CONNECT)
-        self._client = AsyncOpenAI(
-            api_key=self._key,
-            base_url=self._endpoint.base_url,
-            max_retries=0,
-            timeout=timeout,
-            http_client=DefaultAsyncHttpxClient(
-                timeout=timeout,
-                limits=httpx2.Limits(max_connections=most, max_keepalive_connections=most),
-                # A proxy for the world does not know this machine's servers.
-                trust_env=not self._endpoint.local,
-            ),
-        )
-        return self._client
+        if self._line is not None:
+            await self._line.close()
+            self._line = None
 
 
 def encode(body: dict[str, Any]) -> bytes:

@@ -46,9 +46,11 @@ function give(index, change) {
   save();
 }
 
-function say(text, bad) {
-  $("message").textContent = text;
-  $("message").className = bad ? "bad" : "";
+// Of a rating beside its points; of the tools beside them.
+const say = (text) => { $("message").textContent = text; };
+function tell(text, bad) {
+  $("told").textContent = text;
+  $("told").className = bad ? "bad" : "";
 }
 
 const count = (n, what) => n + " " + what + (n === 1 ? "" : "s");
@@ -82,6 +84,7 @@ function go(index) {
   save();
   draw();
   say(ENDS);
+  tell("");
   const { top } = $("answer").getBoundingClientRect();
   if (top < 0 || top > innerHeight / 2) $("answer").scrollIntoView();
 }
@@ -120,7 +123,7 @@ function exported() {
 function download() {
   if (!state.rater.trim()) {
     $("rater").focus();
-    say("First your name or initials, so that the ratings of two people can be told apart.", true);
+    tell("First your name or initials, so that the ratings of two people can be told apart.", true);
     return;
   }
   const name = state.rater.match(/[\p{L}\p{M}\p{N}]+/gu)?.join("-") || "x";
@@ -129,7 +132,7 @@ function download() {
   link.download = "ratings-" + sheet.language + "-" + sheet.key + "-" + name + ".csv";
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-  say(count(rated(), "rating") + " exported to " + link.download + ".");
+  tell(count(rated(), "rating") + " exported to " + link.download + ".");
 }
 
 // Cells of each line of a CSV: commas, semicolons or tabs, whichever the header has most of.
@@ -158,7 +161,7 @@ function take(text) {
   const [header, ...rows] = parsed(text);
   const column = Object.create(null);
   (header || []).forEach((name, index) => { column[name.trim().toLowerCase()] = index; });
-  if (column.id === undefined || column.rating === undefined) return say("That file has no columns id and rating: it is no sheet of ratings.", true);
+  if (column.id === undefined || column.rating === undefined) return tell("That file has no columns id and rating: it is no sheet of ratings.", true);
   const cell = (row, name) => (column[name] === undefined ? "" : (row[column[name]] || "").trim());
   const found = [];
   let foreign = 0, wrong = 0;
@@ -172,7 +175,7 @@ function take(text) {
   }
   const others = [...new Set(found.map((one) => one.rater).filter(Boolean))];
   if (state.rater && others.length && others.some((name) => name !== state.rater)
-    && !confirm("These are ratings of " + others.join(", ") + ", and this sheet is " + state.rater + "'s. Take them all the same?")) return say("Nothing imported.");
+    && !confirm("These are ratings of " + others.join(", ") + ", and this sheet is " + state.rater + "'s. Take them all the same?")) return tell("Nothing imported.");
   const differ = found.filter((one) => one.rating !== null && given(one.index).rating !== null && given(one.index).rating !== one.rating);
   const replace = !differ.length || confirm(count(differ.length, "answer") + " rated otherwise here. OK takes the file's ratings, Cancel keeps those here.");
   let taken = 0;
@@ -188,13 +191,13 @@ function take(text) {
   save();
   draw();
   const rest = [foreign && count(foreign, "line") + " of another sheet", wrong && count(wrong, "rating") + " not from 1 to " + LEVELS.length].filter(Boolean);
-  say(count(taken, "rating") + " imported" + (rest.length ? "; left out: " + rest.join(", ") : "") + ".", rest.length > 0);
+  tell(count(taken, "rating") + " imported" + (rest.length ? "; left out: " + rest.join(", ") : "") + ".", rest.length > 0);
 }
 
 async function read(file) {
   if (!file) return;
-  if (file.size > LARGEST) return say("That file is too large to be a sheet of ratings.", true);
-  try { take(await file.text()); } catch { say("That file cannot be read.", true); }
+  if (file.size > LARGEST) return tell("That file is too large to be a sheet of ratings.", true);
+  try { take(await file.text()); } catch { tell("That file cannot be read.", true); }
 }
 
 for (const button of buttons) button.addEventListener("click", (event) => {
@@ -214,7 +217,7 @@ $("clear").addEventListener("click", () => {
   state = sane(null);
   save();
   draw();
-  say("Cleared.");
+  tell("Cleared.");
 });
 
 document.addEventListener("keydown", (event) => {
