@@ -34,7 +34,9 @@ FAULTS = {
     "429ms": "`429ms:N` with retry-after-ms",
     "429date": "`429date:SECONDS` with Retry-After as a date",
     "quota": "429 with the code insufficient_quota",
-    **dict.fromkeys(("400", "401", "402", "403", "404", "408", "409", "500", "502", "503"), "with an error in JSON"),
+    **dict.fromkeys(
+        ("301", "400", "401", "402", "403", "404", "408", "409", "500", "502", "503"), "with an error in JSON"
+    ),
     "html": "200 with a page of HTML",
     "400filter": "400 with the code content_filter",
     "echo": "400 whose message repeats the Authorization header",
@@ -192,6 +194,8 @@ class Connection(asyncio.Protocol):
     def get(self, path: str) -> None:
         if path.endswith("/models"):
             self.send(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in self.server.models]})
+        elif path == "/asked":
+            self.send(200, {"asked": self.server.asked})
         elif path == "/counts":
             told = {name: getattr(self.server, name) for name in ("counts", "asked", "paid", "billed")}
             self.send(200, told)
@@ -301,7 +305,8 @@ class Connection(asyncio.Protocol):
     def write(self, status: int, raw: bytes) -> None:
         self.server.flying -= 1
         self.transport.write(
-            b"HTTP/1.1 %d OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (status, len(raw), raw)
+            b"HTTP/1.1 %d OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+            % (status, len(raw), raw)
         )
 
 

@@ -66,7 +66,7 @@ def babeltune(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 def test_a_study_is_judged_checked_and_read_again(
     babeltune: Call, tmp_path: Path, model_folder: Path, folder: Path, url: str
 ) -> None:
-    judge = {"model": str(folder), "base_url": url, "concurrency": 2, "timeout": 300, "max_tokens": 40, "attempts": 1,
+    judge = {"model": str(folder), "base_url": url, "concurrency": 1, "timeout": 600, "max_tokens": 32, "attempts": 1,
              "sample": 2, "off_language": "ask"}  # fmt: skip
     study = study_file(
         tmp_path,
@@ -100,7 +100,7 @@ def test_a_study_is_judged_checked_and_read_again(
 def test_planted_answers_are_asked_of_it(
     babeltune: Call, tmp_path: Path, model_folder: Path, folder: Path, url: str
 ) -> None:
-    judge = {"model": str(folder), "base_url": url, "concurrency": 2, "timeout": 300, "max_tokens": 24, "attempts": 1}
+    judge = {"model": str(folder), "base_url": url, "concurrency": 1, "timeout": 600, "max_tokens": 12, "attempts": 1}
     study = study_file(tmp_path, model_folder, tasks={"dialogue": {"split": "dev", "languages": ["de"]}}, judge=judge)
     said = babeltune("judge", study, "--runs", tmp_path / "runs", "--check")
     assert said.code == 0, said.err

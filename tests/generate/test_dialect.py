@@ -28,7 +28,10 @@ def test_a_chat_is_sent_with_all_that_changes_its_answer():
         "stop": ["###"],
     }
     held = body(Dialect())["response_format"]
-    assert held == {"type": "json_schema", "json_schema": {"name": "answer", "schema": json.loads(SCHEMA), "strict": True}}
+    assert held == {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "schema": json.loads(SCHEMA), "strict": True},
+    }
 
 
 def test_an_empty_system_message_is_none():

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from asking import COLD, MODEL, PATIENCE, PRICE, Bench, bench, judge
 
+from asking import COLD, MODEL, PATIENCE, PRICE, Bench, bench, judge
 from babeltune.errors import EngineError, InputError, StoreError
 from babeltune.generate import exchange
 from babeltune.generate.endpoint import Endpoint, EndpointEngine
@@ -39,6 +39,7 @@ FAILED = {
 }  # fmt: skip
 REFUSED = ("refusal", "filter", "400filter")
 FATAL = {
+    "301": "check base_url",
     "401": "does not accept the key in $OPENAI_API_KEY: put a valid one",
     "402": "no credit left: add some",
     "403": "may not ask for this",
@@ -164,7 +165,9 @@ def test_a_missing_key_ends_it_before_the_first_call(tmp_path, monkeypatch):
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         engine = EndpointEngine(Endpoint(MODEL), ledger)
         for ask in (engine.check, lambda: list(engine.complete([judge("a")]))):
-            with pytest.raises(InputError, match=r"OPENAI_API_KEY: the environment variable is not set.* export OPENAI_API"):
+            with pytest.raises(
+                InputError, match=r"OPENAI_API_KEY: the environment variable is not set.* export OPENAI_API"
+            ):
                 ask()
         assert list(ledger.entries()) == []
 
@@ -180,15 +183,38 @@ def test_a_wrong_base_url_ends_it_before_the_first_paid_call(asked):
     assert "Start the server, or correct base_url" in refused(asked, base_url="http://127.0.0.1:9/v1")
 
 
-def test_all_that_keeps_an_endpoint_from_being_asked_is_told_at_once(monkeypatch):
+def test_all_that_keeps_an_endpoint_from_being_asked_is_told_at_once(tmp_path, monkeypatch):
     monkeypatch.delenv("NO_KEY", raising=False)
     wrong = Endpoint(
-        " ", "ftp://me:secret@host/v1", "NO_KEY", 0, requests_per_minute=0, tokens_per_minute=-1, timeout=0, tries=0, most_wait=-1
+        " ",
+        "ftp://me:secret@host/v1",
+        "NO_KEY",
+        0,
+        requests_per_minute=0,
+        tokens_per_minute=-1,
+        timeout=0,
+        tries=0,
+        most_wait=-1,
     )
     where = [problem.where for problem in wrong.problems()]
     assert where == ["base_url", "base_url", "model", "NO_KEY", "concurrency", "tries", "requests_per_minute",
                      "tokens_per_minute", "timeout", "most_wait"]  # fmt: skip
+    with Ledger(tmp_path / "ledger.sqlite") as ledger, pytest.raises(InputError) as told:
+        EndpointEngine(wrong, ledger).check()
+    assert "secret" not in str(told.value)
     assert Endpoint(MODEL, "http://localhost:8000/v1").problems() == []
+    for address in (
+        "localhost:8000/v1",
+        "http://localhost:80000/v1",
+        "http://[::1/v1",
+        "http:///v1",
+        "https://a/v1?key=sk-1234",
+    ):
+        (problem,) = Endpoint(MODEL, address, "PATH").problems()
+        assert "is no address" in problem.what
+        assert "sk-1234" not in problem.what
+    (problem,) = Endpoint(MODEL, "https://a/v1/chat/completions", "PATH").problems()
+    assert "Leave out /chat/completions" in problem.fix
 
 
 def test_a_cap_needs_a_price(asked):
@@ -288,7 +314,9 @@ def test_a_pause_that_the_server_asks_for_is_everyones(asked):
 
 
 def test_a_server_that_asks_for_too_long_a_pause_ends_the_run(asked):
-    with pytest.raises(EngineError, match=r"asks to wait 3,600 s .*longer than most_wait, 0\.05 s\. What came back is kept"):
+    with pytest.raises(
+        EngineError, match=r"asks to wait 3,600 s .*longer than most_wait, 0\.05 s\. What came back is kept"
+    ):
         asked.ask(["a", "<<429:3600>>"])
 
 
@@ -329,6 +357,7 @@ def test_who_stops_taking_keeps_what_came_back(tmp_path):
 @pytest.mark.parametrize("after", [1, 7, 30, 61, 99])
 def test_ctrl_c_keeps_what_came_back(tmp_path, after):
     with bench(tmp_path, latency=0.003) as asked:
+
         def press() -> None:
             while asked.server.asked < after:
                 time.sleep(0.0005)
@@ -338,9 +367,7 @@ def test_ctrl_c_keeps_what_came_back(tmp_path, after):
         thread.start()
         taken = []
         with pytest.raises(KeyboardInterrupt):  # noqa: PT012
-            for output in asked.engine(concurrency=6).complete(
-                judge(f"{at}") for at in range(5000)
-            ):
+            for output in asked.engine(concurrency=6).complete(judge(f"{at}") for at in range(5000)):
                 taken.append(output.id)
         thread.join()
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -457,11 +484,15 @@ def test_what_was_in_flight_when_it_ended_counts_against_the_next_cap(tmp_path):
 def test_a_server_that_has_gone_ends_the_run_and_nothing_is_lost(tmp_path):
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         with bench(tmp_path / "other") as asked:
-            engine = EndpointEngine(Endpoint(MODEL, asked.url, **PATIENCE | {"tries": 2}), ledger, prices={MODEL: PRICE})
+            engine = EndpointEngine(
+                Endpoint(MODEL, asked.url, **PATIENCE | {"tries": 2}), ledger, prices={MODEL: PRICE}
+            )
             outputs = engine.complete(judge(f"{at}") for at in range(10_000))
             taken = [next(outputs) for _ in range(50)]
             asked.server.ratio = 1  # from now on every request fails
-            with pytest.raises(EngineError, match=r"HTTP 503.*wait until it does, and run again.*What came back is kept"):
+            with pytest.raises(
+                EngineError, match=r"HTTP 503.*wait until it does, and run again.*What came back is kept"
+            ):
                 taken += outputs
             failed = [output for output in taken if output.finish == "failed"]
             assert 10 <= len(failed) < 20 + 3 * 8
@@ -493,7 +524,7 @@ def test_inside_a_running_loop_it_says_so(asked):
     import asyncio
 
     async def notebook() -> None:
-        with pytest.raises(EngineError, match="asyncio.to_thread"):
+        with pytest.raises(EngineError, match=r"asyncio\.to_thread"):
             list(asked.engine().complete([judge("a")]))
         outputs = await asyncio.to_thread(lambda: list(asked.engine().complete([judge("a")])))
         assert outputs[0].finish == "eos"

@@ -113,7 +113,7 @@ def test_inside_a_running_loop_it_is_refused(loop):
     refuse_inside_loop()
 
     async def work() -> None:
-        with pytest.raises(EngineError, match="asyncio.to_thread"):
+        with pytest.raises(EngineError, match=r"asyncio\.to_thread"):
             refuse_inside_loop()
 
     run(loop, work())

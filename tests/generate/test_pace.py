@@ -102,6 +102,32 @@ def test_a_pause_holds_everyone(clock):
     assert clock.now == 105.0
 
 
+def test_after_a_pause_not_all_go_at_once(clock):
+    limited = Pace(requests_per_minute=60, clock=clock)
+    asyncio.run(limited.turn(1))
+    limited.hold(30)
+    sent = []
+    for _ in range(5):
+        asyncio.run(limited.turn(1))
+        sent.append(clock.now)
+    assert sent == [130, 131, 132, 133, 134]
+
+
+def test_a_pause_that_begins_while_one_waits_its_turn_is_kept(monkeypatch):
+    now = [0.0]
+    limited = Pace(requests_per_minute=60, clock=lambda: now[0])
+
+    async def sleep(seconds: float) -> None:
+        if now[0] == 0.0:
+            limited.hold(10)
+        now[0] += seconds
+
+    monkeypatch.setattr(pace.asyncio, "sleep", sleep)
+    asyncio.run(limited.turn(1))
+    asyncio.run(limited.turn(1))
+    assert now[0] >= 10
+
+
 def test_who_answered_lately_is_alive(clock):
     asked = Pace(clock=clock)
     assert not asked.answered_within(1e9)

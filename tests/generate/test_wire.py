@@ -18,7 +18,9 @@ def asked(tmp_path):
         yield made
 
 
-def posted(asked: Bench, *prompts: str, key: str = KEY, url: str = "", timeout: float = 10.0) -> list[tuple[Reply | Fault, str]]:
+def posted(
+    asked: Bench, *prompts: str, key: str = KEY, url: str = "", timeout: float = 10.0
+) -> list[tuple[Reply | Fault, str]]:
     """What comes of one call each."""
 
     async def run(wire: Wire) -> list[tuple[Reply | Fault, str]]:

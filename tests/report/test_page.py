@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from babeltune.report.page import page
-from babeltune.report.results import Results
+from babeltune.report.results import Judging, Results
 
 SVG = {"tiny": '<svg xmlns="http://www.w3.org/2000/svg"></svg>'}
 HOSTILE = (
@@ -221,3 +221,48 @@ def test_the_verdict_comes_first_and_the_numbers_follow(results: Results) -> Non
 
 def test_a_study_without_a_verdict_says_so(results: Results) -> None:
     assert "This study allows no verdict" in parsed(dataclasses.replace(results, verdicts=())).words
+
+
+def judged(results: Results, values: dict[str, float], notes: dict[str, str], unscored: dict[str, str]) -> Any:
+    """What the page says of an answer that a judge was to read."""
+    item = dict(results.items[0])
+    item |= {
+        "values": {**item["values"], **values},
+        "notes": {**item["notes"], **notes},
+        "unscored": {**item["unscored"], **unscored},
+    }
+    rows = tuple({**row, "metric": "helpfulness", "top": 6.0} for row in results.rows if row["metric"] == "agreement")
+    both = dataclasses.replace(results, items=(item,), rows=(*rows, *results.rows))
+    (entry,) = parsed(both).data["entries"]
+    (answer,) = entry["answers"]
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("values", "state", "unscored", "mark"),
+    [
+        ({"helpfulness-raw": 4.0, "helpfulness": 4.0}, "ok", {}, "4 of 6"),
+        ({"helpfulness-raw": 5.0, "helpfulness": 1.0}, "ok", {}, "5 of 6, counts as 1: in another language"),
+        ({"helpfulness": 1.0}, "not asked", {}, "counts as 1: in another language"),
+        ({}, "unparsable", {"helpfulness": "the reply could not be read"}, "the reply could not be read"),
+    ],
+)
+def test_what_the_judge_said_stands_below_the_answer(
+    results: Results, values: dict[str, float], state: str, unscored: dict[str, str], mark: str
+) -> None:
+    answer = judged(results, values, {"judge": state, "reasoning": "It answers."}, unscored)
+    assert answer["judge"] == [{"how": "", "mark": mark, "why": "It answers."}]
+    assert (answer["metric"], answer["value"]) == ("agreement", 0.0)  # right or wrong is of the language
+
+
+def test_answers_of_a_study_without_a_judge_say_nothing_of_one(results: Results) -> None:
+    assert not any("judge" in one for entry in parsed(results).data["entries"] for one in entry["answers"])
+
+
+def test_a_judge_that_was_stopped_is_told_of_below_the_verdict(results: Results) -> None:
+    found = dataclasses.replace(results, judging=Judging("judge-1", 100, 7, 2, 40))
+    words = " ".join(parsed(found).words.split())
+    assert "Of 100 answers to be judged by judge-1, 2 had no reply and 40 were not asked, as the spending cap" in words
+    assert "what was judged is an unbiased sample" in words
+    whole = dataclasses.replace(results, judging=Judging("judge-1", 100, 7, 0, 0))
+    assert "to be judged by" not in parsed(whole).words

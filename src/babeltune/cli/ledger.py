@@ -123,9 +123,11 @@ def _opened(study: Path, runs: Path) -> Ledger:
 
 
 def _totals(found: Ledger) -> None:
+    from babeltune.generate.ledger import Spent
+
     counts = found.counts()
     spent = found.spent()
-    if not spent.calls and not counts:
+    if spent == Spent() and not counts:
         console.print(f"{found.path}: nothing was asked yet.", markup=False, highlight=False, soft_wrap=True)
         return
     console.print(str(found.path), markup=False, highlight=False, soft_wrap=True)
@@ -145,6 +147,14 @@ def _totals(found: Ledger) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    if spent.unsure > 0:
+        console.print(
+            f"Up to {_dollars(spent.unsure)} more may be charged for calls that are under way, broke off, or came back"
+            " without a count of tokens; a cap counts them.",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
     again = sum(count for (_, state, _), count in counts.items() if state in ("failed", "empty"))
     if again:
         console.print(f"{again:,} have no answer; a run asks them again.", markup=False, highlight=False)
@@ -230,6 +240,8 @@ def _show(found: Ledger, key: str) -> None:
         return
     (entry,) = entries
     price = "no price" if entry.cost is None else f"${entry.cost:.6f}"
+    if entry.unsure > 0:
+        price += f", and up to ${entry.unsure:.6f} that nobody told of"
     _say(f"key       {entry.key}")
     _say(f"model     {entry.model}, answered by {entry.answered_by or 'none'}")
     _say(f"state     {entry.state} ({entry.finish}), {entry.at}, try {entry.tries}, {entry.seconds:.2f} s")

@@ -41,6 +41,8 @@ class Database:
         self._kind, self._mark, self._newest, self._patience = kind, mark, version, patience
         self._lock = threading.RLock()
         self._synced = -_SYNCED_EVERY
+        self._full: bool | None = None
+        """Whether the disk is told to keep the next transaction."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -49,7 +51,10 @@ class Database:
             self._db = self._connect()
         try:
             with self._told():
-                if self._version() == 0:
+                self._db.execute("BEGIN")
+                made = self._version()
+                self._db.execute("COMMIT")
+                if made == 0:
                     self._make(schema)
         except BaseException:
             self._db.close()
@@ -72,7 +77,9 @@ class Database:
         with self._lock, self._told():
             now = time.monotonic()
             synced = durable or now - self._synced >= _SYNCED_EVERY
-            self._db.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
+            if synced is not self._full:
+                self._db.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
+                self._full = synced
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
@@ -100,7 +107,7 @@ class Database:
         return sqlite3.connect(self.path, timeout=self._patience, isolation_level=None, check_same_thread=False)
 
     def _version(self) -> int:
-        """Of the schema in the file; 0 where the file is new."""
+        """Of the schema in the file; 0 where the file is new. In a transaction, so that all of it is of one moment."""
         (mark,) = self._db.execute("PRAGMA application_id").fetchone()
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if mark != self._mark and (version or self._db.execute("SELECT 1 FROM sqlite_master").fetchone()):
@@ -114,7 +121,7 @@ class Database:
 
     def _make(self, schema: Sequence[str]) -> None:
         """Make the tables, unless another process was quicker."""
-        self._db.execute("PRAGMA journal_mode=WAL")
+        self._log_ahead()
         self._db.execute("BEGIN IMMEDIATE")
         try:
             if self._version() == 0:
@@ -127,6 +134,18 @@ class Database:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
+
+    def _log_ahead(self) -> None:
+        """Have the file written through a log. SQLite does not wait for another that is doing the same, so this does."""
+        given_up = time.monotonic() + self._patience
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > given_up:
+                    raise
+                time.sleep(_AGAIN)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -145,6 +164,8 @@ class Database:
 
 _SYNCED_EVERY = 1.0
 """Seconds of transactions that a loss of power may take at most."""
+_AGAIN = 0.01
+"""Seconds."""
 _FIXES: Final = {
     "SQLITE_FULL": "Make space on the disk and run again: what was written before is kept.",
     "SQLITE_NOTADB": "Name another file, or move this one away.",

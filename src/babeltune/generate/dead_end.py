@@ -29,7 +29,7 @@ def _advice(fault: Fault, endpoint: Endpoint) -> str:
         return f"The key in {key} may not ask for this: use another key, or another model."
     if fault.code == "model_not_found" or (fault.status == 404 and "model" in fault.reason.lower()):
         return f"The server has no such model: name one that {endpoint.base_url}/models lists."
-    if fault.status in (404, 405) or (fault.status is not None and fault.status < 300):
+    if fault.status in (404, 405) or (fault.status is not None and fault.status < 400):
         return "Nobody speaks OpenAI's protocol there: check base_url, which most servers have end in /v1."
     if fault.unreached:
         return "Start the server, or correct base_url."

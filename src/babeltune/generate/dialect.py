@@ -72,7 +72,9 @@ class Dialect:
         words = message.lower()
 
         def names(field: str) -> bool:
-            return param == field or re.search(rf"['\"`]{field}['\"`]|\b{field}\b(?= is | parameter)", words) is not None
+            return (
+                param == field or re.search(rf"['\"`]{field}['\"`]|\b{field}\b(?= is | parameter)", words) is not None
+            )
 
         form = _FORMATS.get(str((sent.get("response_format") or {}).get("type")))
         if form is not None and (

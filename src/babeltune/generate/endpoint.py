@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -59,25 +60,21 @@ class Endpoint:
     @property
     def local(self) -> bool:
         """Whether the server runs on this machine."""
-        return urlsplit(self.base_url).hostname in _LOCAL
+        try:
+            return urlsplit(self.base_url).hostname in _LOCAL
+        except ValueError:
+            return False
 
     def problems(self) -> list[Problem]:
         """All that would keep it from being asked, found without a call."""
-        found = []
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            found.append(
-                Problem("base_url", f"'{self.base_url}' is no address", f"Write one such as {OPENAI} or"
-                        " http://localhost:8000/v1.")
-            )  # fmt: skip
-        if parts.username or parts.password:
-            found.append(Problem("base_url", "it holds a password", f"Put the key into ${self.key_variable} instead."))
+        found = _wrong_address(self.base_url, self.key_variable)
         if not self.model.strip():
             found.append(Problem("model", "is empty", "Name the model as the server does."))
         if self.key is None and not self.local:
             found.append(
                 Problem(self.key_variable, "the environment variable is not set", "Put the account's key into it:"
-                        f" export {self.key_variable}=...; or name the variable that holds it (key_variable).")
+                        f" export {self.key_variable}=... (any word, for a server that asks for none); or name the"
+                        " variable that holds it (key_variable).")
             )  # fmt: skip
         for name in ("concurrency", "tries"):
             if getattr(self, name) < 1:
@@ -87,6 +84,30 @@ class Endpoint:
             if value is not None and not value > 0:
                 found.append(Problem(name, f"{value} is no limit", "Write a number above 0."))
         return found
+
+
+def _shown(base_url: str) -> str:
+    """A base URL as it may be shown: without user, password and query, which may hold a key."""
+    return re.sub(r"//[^/]*@", "//", base_url.partition("?")[0])
+
+
+def _wrong_address(base_url: str, key_variable: str) -> list[Problem]:
+    """What is wrong with a base URL."""
+    shown = _shown(base_url)
+    good = f"Write one such as {OPENAI} or http://localhost:8000/v1."
+    try:
+        parts = urlsplit(base_url)
+        _ = parts.port
+    except ValueError as error:
+        return [Problem("base_url", f"'{shown}' is no address ({error})", good)]
+    found = []
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        found.append(Problem("base_url", f"'{shown}' is no address", good))
+    if parts.path.rstrip("/").endswith("/completions"):
+        found.append(Problem("base_url", "it goes too far", "Leave out /chat/completions, or /completions."))
+    if parts.username or parts.password:
+        found.append(Problem("base_url", "it holds a password", f"Put the key into ${key_variable} instead."))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +166,7 @@ class EndpointEngine:
         """
         problems = self.endpoint.problems()
         if problems:
-            raise InputError(f"endpoint {self.endpoint.base_url}", problems)
+            raise InputError(f"endpoint {_shown(self.endpoint.base_url)}", problems)
         key = self.endpoint.key or "none"
         self.ledger.hide(key)
         return key

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from babeltune.errors import EngineError
 from babeltune.generate.dialect import Dialect
+from babeltune.generate.keeping import Keeping
 from babeltune.generate.ledger import Entry, State
 from babeltune.generate.pace import Pace, backoff
 from babeltune.generate.prices import Price, cost, upper_bound
@@ -36,8 +36,8 @@ class Exchange:
     dialect: Dialect
     pace: Pace
     purse: Purse
-    keep: Callable[[Entry], None]
-    """Called with whatever may have cost something, when it comes, and with how a request ended."""
+    keeping: Keeping
+    """Is given whatever may have cost something, when it comes, and how a request ended."""
 
     async def answer(self, key: str, request: Request, most_tries: int) -> Reply | Fault | None:
         """The reply, or the fault that was the last; None where the cap has no room for a first try.
@@ -74,14 +74,18 @@ class Exchange:
                 empties += said.state == "empty"
                 ended = said.state != "empty" or empties >= _EMPTY_TRIES or counted >= most_tries
                 self.pace.learn(estimate, len(content), said.prompt_tokens, said.completion_tokens)
-            elif said.status in (400, 422) and said.means == "failed" and self.dialect.learn(body, said.reason, said.param):
+            elif (
+                said.status in (400, 422)
+                and said.means == "failed"
+                and self.dialect.learn(body, said.reason, said.param)
+            ):
                 continue
             else:
                 # To be told to slow down is no fault as long as others get their answers.
                 counted += said.status != 429 or not self.pace.answered_within(self.endpoint.most_wait)
                 ended = said.means != "again" or counted >= most_tries
             if ended or unsure or isinstance(said, Reply):
-                self.keep(self._entry(key, request, content, said, raw, seconds, tries, paid, unsure))
+                await self.keeping.keep(self._entry(key, request, content, said, raw, seconds, tries, paid, unsure))
             if ended:
                 return said
             await asyncio.sleep(self._rest(said, tries))
@@ -105,7 +109,7 @@ class Exchange:
         if asked > most:
             raise EngineError(
                 f"{self.endpoint.model} at {self.endpoint.base_url}: asks to wait {asked:,.0f} s ({said.reason}), longer"
-                f" than most_wait, {most:g} s. What came back is kept: run again then, or raise most_wait."
+                f" than most_wait, {most:g} s. What came back is kept: run again then."
             )
         self.pace.hold(asked)
         return max(asked, backoff(tries, most))

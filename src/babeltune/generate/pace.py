@@ -68,13 +68,18 @@ class Pace:
 
     async def turn(self, tokens: int) -> None:
         """Wait until a request of about so many tokens may be sent."""
-        wait = max(
-            self._requests.reserve() if self._requests else 0.0, self._tokens.reserve(tokens) if self._tokens else 0.0
-        )
-        if wait > 0:
+        while True:
+            while (wait := self._held - self._clock()) > 0:
+                await asyncio.sleep(wait)
+            wait = max(
+                self._requests.reserve() if self._requests else 0.0,
+                self._tokens.reserve(tokens) if self._tokens else 0.0,
+            )
+            if wait <= 0:
+                return
             await asyncio.sleep(wait)
-        while (wait := self._held - self._clock()) > 0:
-            await asyncio.sleep(wait)
+            if self._held <= self._clock():  # else the turn is lost: after the pause, all that wait would go at once
+                return
 
     def learn(self, estimated: int, sent: int, prompt: int, written: int) -> None:
         """A reply came: of ``sent`` bytes it read as ``prompt`` tokens, and wrote ``written``; 0 and 0 if unknown."""

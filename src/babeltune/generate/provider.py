@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from babeltune.errors import EngineError
 from babeltune.generate import reply as replies
-from babeltune.generate.ledger import HIDDEN, Batch
+from babeltune.generate.ledger import HIDDEN, SHORTEST_SECRET, Batch
 from babeltune.generate.pace import backoff, retry_after
 from babeltune.generate.reply import Fault, Reply
 from babeltune.generate.requestfile import URL
@@ -39,8 +39,6 @@ _LOOKS = 3
 """Times that a batch is looked for: a list may lag behind."""
 _PAGE = 100
 """Batches of a list that come together; no more may be asked for."""
-_SHORTEST_KEY = 8
-"""Characters; what is shorter is no secret, and may well be a word of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +286,7 @@ class Provider:
 
     def _clean(self, text: str) -> str:
         """The text without the account's key, which a provider may repeat."""
-        return text.replace(self._key, HIDDEN) if len(self._key) >= _SHORTEST_KEY else text
+        return text.replace(self._key, HIDDEN) if len(self._key) >= SHORTEST_SECRET else text
 
 
 def _standing(remote: Remote) -> Standing:

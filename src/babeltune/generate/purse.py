@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-_AHEAD = 1.5
+_AHEAD = 1.25
 """So many times what is in flight is pledged at once, so that pledges are few."""
 
 

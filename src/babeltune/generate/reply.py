@@ -124,7 +124,9 @@ def fault(status: int, raw: str, wait: float | None = None) -> Fault:
     means: Literal["again", "refused", "failed", "fatal"] = "failed"
     if code in _FILTERS or any(mark in raw for mark in ("ResponsibleAIPolicyViolation", "requires moderation")):
         means = "refused"
-    elif code in ("insufficient_quota", "model_not_found") or status in (401, 402, 403, 404, 405):
+    elif (
+        code in ("insufficient_quota", "model_not_found") or 300 <= status < 400 or status in (401, 402, 403, 404, 405)
+    ):
         means = "fatal"
     elif status in (408, 409, 429) or status >= 500:
         means = "again"

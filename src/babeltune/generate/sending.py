@@ -11,20 +11,22 @@ import asyncio
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from babeltune.errors import EngineError, StoreError
+from babeltune.errors import BabeltuneError
 from babeltune.generate.dead_end import dead_end
-from babeltune.generate.dialect import Dialect, messages_of
+from babeltune.generate.dialect import Dialect
 from babeltune.generate.exchange import Exchange
 from babeltune.generate.interrupts import refuse_inside_loop, run
-from babeltune.generate.ledger import Entry, Ledger, key_of
+from babeltune.generate.keeping import Keeping
+from babeltune.generate.ledger import Ledger
+from babeltune.generate.outputs import NoAnswer, kept_output, key_for, without
 from babeltune.generate.pace import Pace
 from babeltune.generate.prices import Price
 from babeltune.generate.purse import Purse
-from babeltune.generate.reply import Fault, Reply, refusal
+from babeltune.generate.reply import Fault, Reply
 from babeltune.generate.wire import Wire
 from babeltune.records import Output, Request
 
@@ -38,9 +40,12 @@ _READ_AT_ONCE = 256
 _PROBE_TRIES = 3
 _UNANSWERED = 20
 """Requests in a row that came to nothing, all tries of each, after which the server is asked whether it is there."""
+_TOGETHER = 64
+"""Outputs that are yielded together, as to stop the loop for each takes as long as to ask for it."""
+_SOON = 0.02
+"""Seconds that fewer wait."""
 _SHORT = 0.01
 """Of a deadline: for so much of it the taker may be away before it is put off."""
-NoAnswer = Literal["refused", "failed", "unsent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +69,6 @@ class _Job:
     requests: list[Request]
 
 
-@dataclass(slots=True)
-class _Kept:
-    """What is to be written, and then may be yielded."""
-
-    entries: list[Entry] = field(default_factory=list)
-    outputs: list[Output] = field(default_factory=list)
-
-
 class Sending:
     """A context: on leaving, what is in flight is cancelled and what came back is kept."""
 
@@ -92,9 +89,10 @@ class Sending:
         self._lost: dict[str, str] = {}
         """Key -> why it failed in this run."""
         self._tasks: set[asyncio.Task[None]] = set()
-        self._arrived = _Kept()
         self._ready: deque[Output] = deque()
         self._news = asyncio.Event()
+        self._soon: asyncio.TimerHandle | None = None
+        """When what is ready is yielded, however little it is."""
         self._all_read = False
         self._stopped = ""
         """Why nothing more is sent; empty while it is."""
@@ -111,8 +109,6 @@ class Sending:
             run(self._loop, self._end())
         finally:
             self._loop.close()
-        if self._arrived.entries and self._fatal is not None and self._fatal is not error:
-            raise self._fatal
 
     def outputs(self, before: Callable[[Request, bool], bool]) -> Iterator[Output]:
         """Yield all outputs.
@@ -137,7 +133,7 @@ class Sending:
                 if not before(self._jobs[0].requests[0], silent):
                     self._stop()
             self._launch()
-            if self._tasks or self._arrived.outputs:
+            if self._tasks:
                 run(self._loop, self._wait(away))
             elif self._all_read and not self._jobs and not self._ready:
                 return
@@ -148,18 +144,11 @@ class Sending:
         Raises:
             EngineError: there is no reply.
         """
-        said = run(self._loop, self._probed(request))
-        if self._fatal is not None:
-            raise self._fatal
+        key = key_for(self.asking.endpoint.model, request)
+        said = run(self._loop, self._connected().answer(key, request, _PROBE_TRIES))
         if isinstance(said, Fault):
             raise dead_end(said, self.asking.endpoint)
         return said
-
-    async def _probed(self, request: Request) -> Reply | Fault | None:
-        try:
-            return await self._connected().answer(key_for(self.asking.endpoint.model, request), request, _PROBE_TRIES)
-        finally:
-            self._keep_arrived()
 
     def _connected(self) -> Exchange:
         """Made when something is to be sent, not before.
@@ -180,7 +169,7 @@ class Sending:
                 purse=Purse(
                     asking.ledger.committed(), asking.most_cost, lambda dollars: asking.ledger.pledge(token, dollars)
                 ),
-                keep=lambda entry: self._hand_in(_Kept([entry])),
+                keeping=Keeping(asking.ledger),
             )
         return self._exchange
 
@@ -188,7 +177,10 @@ class Sending:
         """Read requests until a slot's worth of them waits, or there is something to yield."""
         concurrency = self.asking.endpoint.concurrency
         while len(self._jobs) < concurrency and not self._ready and not self._all_read:
-            chunk = [(key_for(self.asking.endpoint.model, request), request) for request in islice(self._requests, _READ_AT_ONCE)]
+            chunk = [
+                (key_for(self.asking.endpoint.model, request), request)
+                for request in islice(self._requests, _READ_AT_ONCE)
+            ]
             self._all_read = len(chunk) < _READ_AT_ONCE
             answers = self.asking.ledger.answers(key for key, _ in chunk)
             for key, request in chunk:
@@ -206,24 +198,32 @@ class Sending:
                     self._jobs.append(job)
 
     def _launch(self) -> None:
-        """Send as many as there are free slots."""
-        while self._jobs and len(self._tasks) < self.asking.endpoint.concurrency and self._fatal is None:
-            job = self._jobs.popleft()
-            if self._stopped:
-                self._give(job, "unsent", self._stopped)
-                continue
-            task = self._loop.create_task(self._answer(job))
+        """Have as many workers as there are slots and jobs."""
+        while self._stopped and self._jobs:
+            self._give(self._jobs.popleft(), "unsent", self._stopped)
+        for _ in range(min(len(self._jobs), self.asking.endpoint.concurrency - len(self._tasks))):
+            task = self._loop.create_task(self._work())
             self._tasks.add(task)
             task.add_done_callback(self._done)
+
+    async def _work(self) -> None:
+        """Answer one job after another: a reply is written, and then the next request sent, before anything else."""
+        few = self.asking.endpoint.concurrency // 2
+        while self._jobs and self._fatal is None and not self._stopped:
+            job = self._jobs.popleft()
+            if len(self._jobs) < few and not self._all_read:
+                self._news.set()
+            try:
+                await self._answer(job)
+            except BabeltuneError as error:
+                self._fatal = self._fatal or error
+                self._news.set()
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._fatal = self._fatal or error
-            self._news.set()
-            return
-        self._launch()
-        if len(self._jobs) < self.asking.endpoint.concurrency // 2 or not self._tasks:
+        if not self._tasks or self._fatal is not None:
             self._news.set()
 
     async def _wait(self, away: float) -> None:
@@ -232,7 +232,9 @@ class Sending:
             self._exchange.wire.extend(away)
         await self._news.wait()
         self._news.clear()
-        self._keep_arrived()
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
 
     async def _answer(self, job: _Job) -> None:
         """One request from its first try to its outputs."""
@@ -250,17 +252,27 @@ class Sending:
             self._give(job, "failed", said.reason)
         else:
             self._unanswered = 0
-            del self._known[job.key]
-            self._hand_in(_Kept(outputs=[
-                Output(one.id, one.cell, said.text, said.finish, said.completion_tokens, reason=said.reason)
-                for one in job.requests
-            ]))  # fmt: skip
+            self._yield(
+                job,
+                [
+                    Output(one.id, one.cell, said.text, said.finish, said.completion_tokens, reason=said.reason)
+                    for one in job.requests
+                ],
+            )
 
     def _give(self, job: _Job, finish: NoAnswer, reason: str) -> None:
-        del self._known[job.key]
         if finish == "failed":
             self._lost[job.key] = reason
-        self._hand_in(_Kept(outputs=[without(one, finish, reason) for one in job.requests]))
+        self._yield(job, [without(one, finish, reason) for one in job.requests])
+
+    def _yield(self, job: _Job, outputs: list[Output]) -> None:
+        """The job is over: to be yielded, together with others that are over soon."""
+        del self._known[job.key]
+        self._ready += outputs
+        if len(self._ready) >= _TOGETHER:
+            self._news.set()
+        elif self._soon is None:
+            self._soon = self._loop.call_later(_SOON, self._news.set)
 
     def _stop(self) -> None:
         """Send nothing more: the cap is reached."""
@@ -268,66 +280,14 @@ class Sending:
             f"not asked: the spending cap of {self.asking.most_cost:g} dollars would have been passed"
         )
 
-    def _hand_in(self, kept: _Kept) -> None:
-        """To be written, then yielded: together with all else that comes in the same turn of the loop."""
-        if not self._arrived.entries and not self._arrived.outputs:
-            self._loop.call_soon(self._keep_arrived)
-        self._arrived.entries += kept.entries
-        self._arrived.outputs += kept.outputs
-
-    def _keep_arrived(self) -> None:
-        arrived, self._arrived = self._arrived, _Kept()
-        try:
-            if arrived.entries:
-                self.asking.ledger.write_many(arrived.entries)
-        except StoreError as error:
-            self._arrived = arrived
-            self._fatal = self._fatal or error
-        else:
-            self._ready += arrived.outputs
-        self._news.set()
-
     async def _end(self) -> None:
         """Break off what is in flight, and keep what came back."""
         self._jobs.clear()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._keep_arrived()
         if self._exchange is not None:
             await self._exchange.wire.close()
+            self._exchange.keeping.flush()
             self._exchange.purse.close()
         await self._loop.shutdown_asyncgens()
-
-
-def key_for(model: str, request: Request) -> str:
-    """The key of a request that is asked of a server.
-
-    Raises:
-        EngineError: no server takes it.
-    """
-    why = (
-        "a forced start of the answer cannot be asked of a server"
-        if request.prefix
-        else "an adapter cannot be asked of a server; name the model that it serves with it"
-        if request.adapter is not None
-        else "candidates cannot be ranked by a server"
-        if request.candidates
-        else ""
-    )
-    if why:
-        raise EngineError(f"{request.cell}, request {request.id}: {why}. Use engine: transformers or vllm.")
-    return key_of(model, messages_of(request), request.sampling, request.seed, request.schema)
-
-
-def kept_output(entry: Entry, request: Request) -> Output:
-    """The output that an entry of the ledger, answered or refused, gives for a request."""
-    reason = refusal(entry.raw) if entry.state == "refused" else ""
-    return Output(
-        request.id, request.cell, entry.text, entry.finish, entry.completion_tokens, reason=reason  # type: ignore[arg-type]
-    )
-
-
-def without(request: Request, finish: NoAnswer, reason: str) -> Output:
-    """An output that says why there is no answer."""
-    return Output(request.id, request.cell, "", finish, 0, reason=reason)

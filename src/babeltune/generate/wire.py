@@ -1,4 +1,8 @@
-"""One call of a server over HTTP: what it said, or what went wrong."""
+"""One call of a server over HTTP: what it said, or what went wrong.
+
+OpenAI's client sets up address, headers and the HTTP client below it, aiohttp's. Each call goes to that one directly, as
+the client's own way there takes as long as all the rest of a call (openai 3.54).
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,20 @@ import asyncio
 import json
 import ssl
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from babeltune.generate import reply as replies
 from babeltune.generate.ledger import HIDDEN, SHORTEST_SECRET
-from babeltune.generate.line import Line, reason_of
 from babeltune.generate.pace import retry_after
 from babeltune.generate.reply import Fault, Reply
 
 if TYPE_CHECKING:
+    from httpx2 import AsyncClient
+
     from babeltune.generate.endpoint import Endpoint
+
+_LONGEST_CONNECT = 10.0
+"""Seconds to wait for a connection."""
 
 
 class Wire:
@@ -24,7 +33,9 @@ class Wire:
         """Connects with the first call. ``key`` stands in no text that is given back."""
         self._endpoint = endpoint
         self._key = key
-        self._line: Line | None = None
+        self._http: AsyncClient | None = None
+        self._headers: Any = None
+        self._base = ""
         self._deadlines: set[asyncio.Timeout] = set()
 
     async def post(self, path: str, content: bytes, stop: tuple[str, ...]) -> tuple[Reply | Fault, str]:
@@ -35,23 +46,30 @@ class Wire:
             content: the JSON.
             stop: strings before the first of which the text is cut.
         """
-        import anyio
+        import aiohttp
         import httpx2
 
-        if self._line is None:
-            self._line = Line(self._endpoint, self._key)
+        http = self._http or self._opened()
+        request = httpx2.Request(
+            "POST", self._base + path, headers=self._headers, content=content, extensions={"timeout": _TIMEOUT}
+        )
+        request.headers.encoding = "ascii"  # else it is guessed again with each look at a header
         try:
             async with asyncio.timeout(self._endpoint.timeout) as deadline:
                 self._deadlines.add(deadline)
                 try:
-                    response = await self._line.post(path, content)
+                    response = await http.send(request)
                 finally:
                     self._deadlines.discard(deadline)
         except TimeoutError:
             return Fault("again", f"no whole reply within {self._endpoint.timeout:g} s", maybe_paid=True), ""
-        except (httpx2.RequestError, ssl.SSLError, anyio.EndOfStream) as error:  # the last two: httpx2 lets them through
-            unreached, why = reason_of(error)
-            return Fault("again", self.clean(why), maybe_paid=not unreached, unreached=unreached), ""
+        except (httpx2.RequestError, aiohttp.ClientError, ssl.SSLError) as error:
+            # httpx2 knows too few kinds: whether a connection came about is for aiohttp to say.
+            cause = error.__cause__ if isinstance(error.__cause__, aiohttp.ClientError) else error
+            unreached = isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+            what = "no connection" if unreached else "the connection broke"
+            why = self.clean(f"{what} ({type(cause).__name__}{f': {cause}' if str(cause) else ''})")
+            return Fault("again", why, maybe_paid=not unreached, unreached=unreached), ""
         raw = self.clean(response.content.decode("utf-8", "replace"))
         if response.status_code >= 300:
             return replies.fault(response.status_code, raw, retry_after(response.headers)), raw
@@ -73,9 +91,32 @@ class Wire:
 
     async def close(self) -> None:
         """Hang up."""
-        if self._line is not None:
-            await self._line.close()
-            self._line = None
+        if self._http is not None:
+            await self._http.aclose()
+            self._http = None
+            await asyncio.sleep(0)  # connections are closed in the loop's next turn
+
+    def _opened(self) -> AsyncClient:
+        import httpx2
+        from openai import AsyncOpenAI, DefaultAioHttpClient
+
+        most = self._endpoint.concurrency
+        self._http = DefaultAioHttpClient(
+            limits=httpx2.Limits(max_connections=most, max_keepalive_connections=most),
+            verify=urlsplit(self._endpoint.base_url).scheme != "http",  # loading certificates takes a tenth of a second
+            follow_redirects=False,  # the key is for nobody else
+            # A proxy for the world does not know this machine's servers.
+            trust_env=not self._endpoint.local,
+        )
+        client = AsyncOpenAI(api_key=self._key, base_url=self._endpoint.base_url, max_retries=0, http_client=self._http)
+        headers = {**client.default_headers, **client.auth_headers}
+        self._headers = httpx2.Headers({name: value for name, value in headers.items() if isinstance(value, str)})
+        self._base = str(client.base_url).rstrip("/")
+        return self._http
+
+
+_TIMEOUT = {"connect": _LONGEST_CONNECT, "read": None, "write": None, "pool": None}
+"""The deadline of the whole is kept here."""
 
 
 def encode(body: dict[str, Any]) -> bytes:

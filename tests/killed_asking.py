@@ -1,6 +1,6 @@
 """A process that asks a server for verdicts and may be killed; the next one goes on where it was.
 
-    python tests/generate/killed_asking.py URL LEDGER REQUESTS CONCURRENCY
+    python tests/killed_asking.py URL LEDGER REQUESTS CONCURRENCY
 
 For every line that it reads it asks for all of them, in a process of its own, whose number it prints at the start; then
 it prints how that ended: 0, or the signal that killed it.
@@ -12,12 +12,10 @@ import os
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-
 import httpx2  # noqa: F401
 import openai  # noqa: F401
-from asking import MODEL, PRICE, judge
 
+from asking import MODEL, PRICE, judge
 from babeltune.generate.endpoint import Endpoint, EndpointEngine
 from babeltune.generate.ledger import Ledger
 
