@@ -270,7 +270,7 @@ def test_lengths_give_the_accuracy_per_token() -> None:
     [
         (None, "the log-likelihoods are null"),
         ([-1, -2], "2 log-likelihoods in place of 3"),
-        ([-1, -2, float("nan")], "item 0, candidate 2: its log-likelihood is nan, no finite number"),
+        ([-1, -2, float("nan")], "the log-likelihood of contradiction is nan, no finite number"),
     ],
 )
 def test_log_likelihoods_that_name_no_answer_are_unscored(values: Any, reason: str) -> None:
