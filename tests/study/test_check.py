@@ -624,7 +624,7 @@ def test_broken_items_are_told_once_though_both_promptings_read_them(tmp_path: P
     tree = {"data": [{"paragraphs": [{"context": "Tee.", "qas": [{"id": "1", "question": "Was?"}, {"id": 2}]}]}]}
     (tmp_path / "xquad.de.json").write_text(json.dumps(tree))
     found = problems(tmp_path, model, **few(tmp_path), tasks={"xquad": {"languages": ["de"], "items": str(tmp_path)}})
-    assert [one.where for one in found] == [f"xquad.de.json data[0].paragraphs[0].qas[{at}]" for at in (0, 1)]
+    assert [one.where for one in found] == [f"xquad.de.json:1 data[0].paragraphs[0].qas[{at}]" for at in (0, 1)]
     assert {one.line for one in found} == {5}
 
 

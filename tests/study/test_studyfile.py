@@ -229,6 +229,15 @@ def test_an_unknown_language_unlike_any_is_met_with_all(tmp_path: Path) -> None:
     assert problem.fix.startswith("Known languages: en, de, fr")
 
 
+def test_an_unknown_language_of_a_task_is_met_with_those_that_it_has(tmp_path: Path) -> None:
+    for task, known in (("simplification", "en, de, fr, ru, it, pt, sl"), ("xcsqa", "en, de, fr, zh, es")):
+        problem = only(problems(tmp_path, GOOD.replace("dialogue:", f"{task}:").replace("- es", "- xq")))
+        assert (problem.where, problem.what) == (f"tasks.{task}.languages[1]", "unknown language 'xq'")
+        assert problem.fix.startswith(f"{task} has prompts in {known}")
+    problem = only(problems(tmp_path, GOOD.replace("- es", "- xq")))  # prompts of dialogue are in any language
+    assert problem.fix.startswith("Known languages: en, de, fr")
+
+
 @pytest.mark.parametrize(
     ("extra", "where"),
     [

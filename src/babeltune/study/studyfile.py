@@ -16,6 +16,7 @@ from babeltune.data.makeup import Mixing
 from babeltune.data.sources import Columns, Source
 from babeltune.errors import Problem, StudyError
 from babeltune.finetune.recipe import LoraRecipe
+from babeltune.measure.tasks import prompt
 from babeltune.study.served import JudgeSpec, PriceSpec, TranslatorSpec
 from babeltune.study.spec import (
     MIX_FORMS,
@@ -179,6 +180,8 @@ def _problem(details: ErrorDetails, parsed: Parsed) -> Problem:
         return Problem(where, "is missing", "Add it; see studies/pocket.yaml for an example.", line)
     if kind == "value_error":
         what, _, fix = str(details["ctx"]["error"]).partition(". ")
+        if fix.startswith("Known languages") and place[0] == "tasks" and (there := prompt.languages(str(place[1]))):
+            fix = f"{place[1]} has prompts in {', '.join(there)}"
         return Problem(where, what, f"{fix.rstrip('.')}." if fix and not fix.endswith("?") else fix, line)
     bare = seen if isinstance(seen, list) else [seen] if place[-1] != "all" else []
     if any(isinstance(one, bool) for one in bare) and (place[:1] in (("mixes",), ("mixing",)) or "languages" in place):

@@ -172,7 +172,7 @@ def test_all_that_is_wrong_in_a_file_is_named_by_its_place_and_field_at_once(tmp
         5,
     ]
     content = {"data": [{"paragraphs": passages}, {"title": "none"}, 7, {"paragraphs": {}}]}
-    there = "xquad.de.json data[0].paragraphs"
+    there = "xquad.de.json:1 data[0].paragraphs"
     wanted = [
         (f"{there}[0].qas[1]", "is no object"),
         (f"{there}[0].qas[2]", "field 'question': is missing"),
@@ -190,13 +190,35 @@ def test_all_that_is_wrong_in_a_file_is_named_by_its_place_and_field_at_once(tmp
         (f"{there}[2].qas[0]", "field 'context': nothing in place of a text"),
         (f"{there}[3]", "field 'qas': is missing"),
         (f"{there}[4]", "field 'qas': is missing"),
-        ("xquad.de.json data[1]", "field 'paragraphs': is missing"),
-        ("xquad.de.json data[2]", "field 'paragraphs': is missing"),
-        ("xquad.de.json data[3]", "field 'paragraphs': is missing"),
+        ("xquad.de.json:1 data[1]", "field 'paragraphs': is missing"),
+        ("xquad.de.json:1 data[2]", "field 'paragraphs': is missing"),
+        ("xquad.de.json:1 data[3]", "field 'paragraphs': is missing"),
     ]
     found = problems(written(tmp_path, content))
     assert [where for where, _ in found] == [where for where, _ in wanted]
     assert [what for (_, what), (_, head) in zip(found, wanted, strict=True) if not what.startswith(head)] == []
+
+
+def test_what_is_wrong_in_a_file_of_many_lines_is_named_by_its_line(tmp_path: Path) -> None:
+    content = """
+{ "version" : "1.1 {[\\"",
+  "data": [
+
+    {"paragraphs": [{"context": "\\u00e4,]}", "qas": [
+      {"id": "a", "answers": [{"text": "x"}], "question": "Was?"},
+      {"id": "b", "answers": [{"text": "x"}]},
+      {"id": "c",
+       "answers": [], "question": "Was?"} , 7 ]}, {}]},
+    {"paragraphs": [], "paragraphs": [
+      {"qas": [{"id": "d", "question": "Was?", "answers": [{"text": "x"}]}]}]}]
+}"""
+    assert problems(written(tmp_path, content.encode("utf-8-sig"))) == [
+        ("xquad.de.json:7 data[0].paragraphs[0].qas[1]", "field 'question': is missing (here: id, answers, context)"),
+        ("xquad.de.json:8 data[0].paragraphs[0].qas[2]", "field 'answers': holds no answer"),
+        ("xquad.de.json:9 data[0].paragraphs[0].qas[3]", "is no object"),
+        ("xquad.de.json:9 data[0].paragraphs[1]", "field 'qas': is missing, or no list"),
+        ("xquad.de.json:11 data[1].paragraphs[0].qas[0]", "field 'context': is missing (here: id, question, answers)"),
+    ]
 
 
 @pytest.mark.parametrize(

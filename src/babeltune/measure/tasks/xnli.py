@@ -6,6 +6,7 @@ likeliest is its answer. Nothing is generated and no chat format applied, so the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from babeltune.hub import HubSet
@@ -93,10 +94,11 @@ def _score(item: Item, output: Output) -> Score:
     if len(output.loglikelihoods) != len(RELATIONS):
         reason = f"{len(output.loglikelihoods)} log-likelihoods in place of {len(RELATIONS)}"
         return Score(item.id, unscored={ACCURACY: reason, PER_TOKEN: reason})
-    try:
-        (chosen,) = choose([output.loglikelihoods])
-    except ValueError as error:
-        return Score(item.id, unscored={ACCURACY: str(error), PER_TOKEN: str(error)})
+    for name, value in zip(RELATIONS, output.loglikelihoods, strict=True):
+        if not math.isfinite(value):
+            reason = f"the log-likelihood of {name} is {value}, no finite number"
+            return Score(item.id, unscored={ACCURACY: reason, PER_TOKEN: reason})
+    (chosen,) = choose([output.loglikelihoods])
     ordered = sorted(output.loglikelihoods, reverse=True)
     notes = {
         "found": RELATIONS[chosen],

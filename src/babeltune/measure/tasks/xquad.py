@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,33 +112,63 @@ def _answers(fields: Any) -> tuple[str, ...]:
 
 
 def _squad(path: Path, subject: str) -> list[Row | Problem]:
-    """The questions of a file in SQuAD's form, each with its passage; what is wrong is named by its place in the tree."""
+    """The questions of a file in SQuAD's form, each with its passage; what is wrong is named by line and place in the tree."""
     fix = "SQuAD's form: data[].paragraphs[] of context and qas[] of id, question, answers."
     try:
-        tree = json.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        tree = json.loads(text)
     except json.JSONDecodeError as error:
         what = f"broken JSON at line {error.lineno}, column {error.colno} ({error.msg})"
         raise ItemsError(subject, [Problem(path.name, what, "Fetch or write the file again.")]) from error
     except (OSError, ValueError, RecursionError) as error:
         raise ItemsError(subject, [Problem(path.name, f"cannot be read ({error})", "Check the file.")]) from error
     found: list[Row | Problem] = []
+    ends = [line.start() for line in re.finditer("\n", text)]
 
-    def inside(value: Any, name: str, where: str) -> list[Any]:
+    def where(at: int, place: str) -> str:
+        return f"{path.name}:{bisect.bisect(ends, at) + 1} {place}" if place else path.name
+
+    def inside(value: Any, at: int, name: str, place: str) -> Iterable[tuple[Any, int, str]]:
+        """The values of the list that is an object's field, where each begins, and its place in the tree."""
         listed = value.get(name) if isinstance(value, dict) else None
         if not isinstance(listed, list):
-            found.append(Problem(where, f"field '{name}': is missing, or no list", fix))
-            return []
-        return listed
+            found.append(Problem(where(at, place), f"field '{name}': is missing, or no list", fix))
+            return
+        starts = _starts(text, _starts(text, at)[name])
+        for index, one in enumerate(listed):
+            yield one, starts[index], f"{place}.{name}[{index}]".lstrip(".")
 
-    for i, article in enumerate(inside(tree, "data", path.name)):
-        at = f"{path.name} data[{i}]"
-        for j, passage in enumerate(inside(article, "paragraphs", at)):
-            there = f"{at}.paragraphs[{j}]"
-            for k, asked in enumerate(inside(passage, "qas", there)):
-                where = f"{there}.qas[{k}]"
+    for article, at, place in inside(tree, _after(text, 0), "data", ""):
+        for passage, there, within in inside(article, at, "paragraphs", place):
+            for asked, start, named in inside(passage, there, "qas", within):
                 if not isinstance(asked, dict):
-                    found.append(Problem(where, "is no object", fix))
+                    found.append(Problem(where(start, named), "is no object", fix))
                 else:
                     context = {"context": passage["context"]} if "context" in passage else {}
-                    found.append(Row(where, {**asked, **context}))
+                    found.append(Row(where(start, named), {**asked, **context}))
     return found
+
+
+_DECODER = json.JSONDecoder()
+
+
+def _after(text: str, at: int) -> int:
+    """The first place from there on that is no white space."""
+    space = re.compile(r"[ \t\n\r]*").match(text, at)
+    return space.end() if space else at
+
+
+def _starts(text: str, at: int) -> dict[str | int, int]:
+    """Where the values begin in the object, by name, or list, by index, that begins there in a text that is right JSON."""
+    named = text[at] == "{"
+    starts: dict[str | int, int] = {}
+    at = _after(text, at + 1)
+    while text[at] not in "}]":
+        name: str | int = len(starts)
+        if named:
+            name, at = _DECODER.raw_decode(text, at)
+            at = _after(text, _after(text, at) + 1)
+        starts[name] = at
+        at = _after(text, _DECODER.raw_decode(text, at)[1])
+        at = _after(text, at + 1) if text[at] == "," else at
+    return starts
