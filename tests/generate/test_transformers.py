@@ -132,6 +132,12 @@ def test_a_batch_that_does_not_fit_is_halved_and_so_are_later_ones(model_folder,
     assert "execution.batch_tokens" in caplog.text
 
 
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="there is one")
+def test_a_device_that_is_not_there_is_named(model_folder):
+    with pytest.raises(EngineError, match=r"cannot be put on mps \(.*\)\. Set execution\.device: auto"):
+        list(TransformersEngine(model_folder, device="mps").complete(requests("a")))
+
+
 def test_a_request_that_does_not_fit_alone_is_named(model_folder, monkeypatch):
     def generate(self, batch):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")

@@ -163,6 +163,10 @@ class TransformersEngine:
                     f"{self.folder}: its weights do not fit on {self.device} ({_first_line(error)}). Use a device with"
                     " more memory, dtype: bfloat16, or engine: vllm with tensor_parallel."
                 ) from error
+            except (RuntimeError, AssertionError) as error:  # the latter where torch is built without CUDA
+                raise EngineError(
+                    f"{self.folder}: cannot be put on {self.device} ({_first_line(error)}). Set execution.device: auto."
+                ) from error
         return self._base
 
     def _check_lengths(self, requests: Sequence[Request], lengths: Sequence[int]) -> None:
