@@ -38,6 +38,8 @@ class Talk:
         self.folder, self.monkeypatch = folder, monkeypatch
         self.asked: list[Request] = []
         self.loads: list[str] = []
+        self.began: list[str | None] = []
+        """Adapters of the requests that came before the first question."""
         self.says: Callable[[Request], str] = lambda request: GERMAN if request.cell != "base" else ENGLISH
         self.path = self.study()
         talk = self
@@ -46,6 +48,7 @@ class Talk:
             def complete(self, requests: Iterable[Request], done: Container[tuple[str, str]] = ()) -> Iterator[Output]:
                 listed = list(requests)
                 talk.asked += [request for request in listed if request.id]
+                talk.began += [request.adapter for request in listed if not request.id]
                 yield from reversed(list(super().complete(listed)))  # an engine may answer in any order
 
         def engine(session: Session, model: str) -> Engine:
@@ -132,6 +135,13 @@ def test_all_draw_the_same_random_numbers_and_are_asked_as_the_tuning_was(babelt
 def test_the_model_is_loaded_once_for_all_prompts(babeltune: Call, talk: Talk) -> None:
     babeltune(*talk.arguments("--prompt", "a", "--prompt", "b"))
     assert talk.loads == [str(talk.folder / "tiny")]
+
+
+def test_every_adapter_is_there_before_the_first_question(babeltune: Call, talk: Talk) -> None:
+    """vLLM applies on the fly what it was started for; anything else it would merge at each question."""
+    babeltune(*talk.arguments("--prompt", "a", "--prompt", "b"))
+    assert talk.began == [one.adapter for one in talk.asked[:3]]
+    assert len(set(talk.began)) == 3
 
 
 @pytest.mark.parametrize(

@@ -228,6 +228,21 @@ def test_all_that_hardware_cannot_do_is_told_at_once(model_folder, monkeypatch):
     assert "Set 2 or 4" in str(told.value)
 
 
+@pytest.mark.parametrize(
+    ("gpus", "processes", "where", "said"),
+    [
+        (0, 1, "execution.device", "torch sees no GPU on this machine"),
+        (0, 2, "execution.device", "torch sees no GPU on this machine"),
+        (1, 2, "execution.processes", "2 processes need as many GPUs; there is 1. Set 1 at most"),
+    ],
+)
+def test_gpus_that_are_not_there_are_told(model_folder, monkeypatch, gpus, processes, where, said):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    with pytest.raises(TemplateError, match=said) as told:
+        Tuner(model_folder, Hardware(device="cuda", processes=processes)).check_recipe(RECIPE)
+    assert [problem.where for problem in told.value.problems] == [where]
+
+
 def test_padding_that_takes_the_loss_from_end_tokens_is_refused_with_all_else(model_folder, monkeypatch):
     """A collator that labels padding by its token, as trl's did (https://github.com/huggingface/trl/issues/1623)."""
     tuner = Tuner(model_folder, Hardware())

@@ -285,6 +285,34 @@ def test_a_batch_that_is_done_is_not_read(model_folder, monkeypatch):
     assert len(read) == 1
 
 
+def test_candidates_that_do_not_fit_are_halved_and_so_are_later_batches(model_folder, monkeypatch, caplog):
+    """A device with room for the candidates of two requests: the real engine, with the memory error of torch."""
+    asked = [Request(f"p{at}", "a", "", Sampling(), 0, candidates=(f"{at} is one", f"{at} is two")) for at in range(10)]
+    expected = {one.id: one for one in TransformersEngine(model_folder, batch_size=5).loglikelihood(asked)}
+    rows: list[int] = []
+    real = TransformersEngine._score
+
+    def score(self, batch, trees):
+        rows.append(len(batch))
+        if len(batch) > room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return real(self, batch, trees)
+
+    monkeypatch.setattr(TransformersEngine, "_score", score)
+    room = 2
+    found = {one.id: one for one in TransformersEngine(model_folder, batch_size=5).loglikelihood(asked)}
+    assert rows == [5, 2, 1, 2, 2, 1, 2]  # the second batch is not even tried whole
+    assert found.keys() == expected.keys()
+    for key, one in found.items():
+        assert one.loglikelihoods == pytest.approx(expected[key].loglikelihoods, abs=1e-4)
+    assert "execution.batch_size: 2 to begin with that" in caplog.text
+    room = 0
+    with pytest.raises(
+        EngineError, match=r"a, request p\d: its candidates do not fit .* by themselves .*dtype: bfloat16"
+    ):
+        list(TransformersEngine(model_folder, batch_size=5).loglikelihood(asked))
+
+
 def test_a_candidate_that_is_too_long_is_named(model_folder):
     fits, long = (
         Request(name, "a", "", Sampling(), 0, candidates=("a" * times,)) for name, times in (("p", 9), ("q", 5000))

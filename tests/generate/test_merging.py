@@ -65,6 +65,11 @@ def test_an_adapter_of_another_base_is_told_from_its_headers(model_folder, tmp_p
     deeper = adapter(tiny_model(tmp_path / "deeper", layers=3), tmp_path / "deep adapter")
     with pytest.raises(ValueError, match=r"7 of its 21 modules do not fit: model\.layers\.2\.\S+ is not there"):
         merging.check(model_folder, deeper)
+    deepest = tiny_model(tmp_path / "deepest", layers=4)
+    with pytest.raises(ValueError, match=r"it has 21 modules, and the base 7 more: model\.layers\.3\."):
+        merging.check(deepest, deeper)
+    some = adapter(deepest, tmp_path / "some layers", target_modules=["q_proj"], layers_to_transform=[0, 1])
+    assert merging.check(deepest, some).rank == 4  # that is what it is meant to be
     smaller = tmp_path / "small adapter"
     shutil.copytree(folder, smaller)
     tensors = load_file(smaller / "adapter_model.safetensors")

@@ -12,6 +12,7 @@ from babeltune.generate import batches
 from babeltune.generate import transformers as module
 from babeltune.generate.transformers import TransformersEngine
 from babeltune.records import Output, Request, Sampling, chat_prompt
+from doubles import tiny_model
 
 SAMPLING = Sampling(max_tokens=12)
 WORDS = ["Why?", "Name three trees and say where each of them grows.", "¿Qué es esto?", "Plan a day.", "A", "Und nun?"]
@@ -62,7 +63,7 @@ def test_a_few_requests_of_each_adapter_share_a_batch_and_read_as_alone(model_fo
         TransformersEngine, "_generate", lambda self, batch: sizes.append(len(batch)) or real(self, batch)
     )
     asked = [*requests("a"), *requests("b", adapters[0]), *requests("c", adapters[1])]
-    roomy = TransformersEngine(model_folder, batch_size=24)
+    roomy = TransformersEngine(model_folder, batch_size=24, dtype="float64")  # in float32 a draw may fall on an edge
     together = by_id(list(roomy.complete(asked)))
     assert sizes == [18]
     sizes.clear()
@@ -129,6 +130,12 @@ def test_a_batch_that_does_not_fit_is_halved_and_so_are_later_ones(model_folder,
     assert {key: output.text for key, output in found.items()} == {key: one.text for key, one in expected.items()}
     assert rows == [6, 3, 3, 3, 3]  # the second batch is not even tried whole
     assert "execution.batch_tokens" in caplog.text
+
+
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="there is one")
+def test_a_device_that_is_not_there_is_named(model_folder):
+    with pytest.raises(EngineError, match=r"cannot be put on mps \(.*\)\. Set execution\.device: auto"):
+        list(TransformersEngine(model_folder, device="mps").complete(requests("a")))
 
 
 def test_a_request_that_does_not_fit_alone_is_named(model_folder, monkeypatch):
@@ -204,6 +211,21 @@ def test_forced_prefix_stands_in_the_output_and_is_continued(model_folder):
 def test_foreign_adapter_is_named(model_folder, tmp_path):
     with pytest.raises(EngineError, match="cannot be loaded as an adapter"):
         list(engine(model_folder).complete(requests("a", tmp_path / "none")))
+
+
+@pytest.mark.parametrize("others", [[], [None, None]])
+def test_an_adapter_of_a_base_with_other_layers_is_refused_not_applied_in_part(tmp_path, others):
+    """Merged, and on the fly beside others; peft itself takes both without an error."""
+    bases = [tiny_model(tmp_path / f"{layers} layers", layers=layers) for layers in (3, 4)]
+    for base, other in (bases, bases[::-1]):
+        model = AutoModelForCausalLM.from_pretrained(other)
+        adapter = tmp_path / f"of {other.name}"
+        get_peft_model(model, LoraConfig(r=4, target_modules="all-linear")).save_pretrained(adapter)
+        asked = [Request(str(at), "a", "Hi", SAMPLING, 0, one) for at, one in enumerate([str(adapter), *others])]
+        with pytest.raises(
+            EngineError, match=r"adapts other layers than the base has\)\. Was it tuned on another base"
+        ):
+            list(TransformersEngine(base).complete(asked))
 
 
 INSTRUCTION = "Rewrite what follows so that a child understands it, in short words and in one or two short sentences: "

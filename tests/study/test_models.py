@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import http.server
 import importlib.util
 import shutil
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -180,6 +183,71 @@ def test_a_hub_model_that_is_not_pinned_is_told_how(hub: Path) -> None:
     assert locate(ModelSpec(id="some-org/none")).download == (
         "model some-org/none, newest revision (pin one with `revision:`)"
     )
+
+
+class Refusing(http.server.BaseHTTPRequestHandler):
+    """A hub that refuses all, as the real one does."""
+
+    status, code, words = 0, "", ""
+
+    def do_GET(self) -> None:
+        self.send_response(self.status)
+        self.send_header("X-Error-Code", self.code)
+        self.send_header("X-Error-Message", self.words)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_HEAD = do_GET  # noqa: N815  # the name that http.server asks for
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def refusing(hub: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Refusing]]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(hub / "no token"))
+    yield Refusing
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "token", "expected"),
+    [
+        (
+            401,
+            "GatedRepo",
+            "",
+            r"is gated, .* without a token\. Accept its terms on its page, \S+/some-org/none, then log",
+        ),
+        (403, "GatedRepo", "hf_secret", r"is gated, .* with the token that is set\. Accept its terms"),
+        (
+            401,
+            "RepoNotFound",
+            "",
+            r"there is no model 'some-org/none' on the hub, or it is private .* Check the id; for a",
+        ),
+        (404, "RevisionNotFound", "", r"has no revision 'aaaa"),
+        (400, "", "", r"cannot be fetched \(Bad request: Access is restricted.*\)\. Check the connection"),
+    ],
+)
+def test_what_the_hub_refuses_is_told_in_a_line_with_what_to_do(
+    refusing: type[Refusing], monkeypatch: pytest.MonkeyPatch, status: int, code: str, token: str, expected: str
+) -> None:
+    refusing.status, refusing.code, refusing.words = status, code, "Access is restricted."
+    if token:
+        monkeypatch.setenv("HF_TOKEN", token)
+    with pytest.raises(ModelError, match=expected) as caught:
+        locate(ModelSpec(id="some-org/none", revision=COMMIT), download=True)
+    assert "\n" not in str(caught.value)
+    assert "hf_secret" not in str(caught.value)
+    assert ("HF_TOKEN" in str(caught.value)) == (code in ("GatedRepo", "RepoNotFound"))
 
 
 def test_a_malformed_hub_id_is_told() -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from babeltune.errors import EngineError, Problem, StoreError, TemplateError
 from babeltune.records import Request, Sampling
@@ -61,10 +62,19 @@ def test_an_engine_without_batches_gets_chunks_of_one_adapter() -> None:
         return Request(str(at), f"cell {at % 3}", "prompt", Sampling(), 0, "ab"[at % 2] if at % 5 else None)
 
     requests = [request(at) for at in range(1500)]
-    found = chunks(requests)
+    found = chunks(requests, 1)
     assert sorted((one for some in found for one in some), key=lambda one: int(one.id)) == requests
     assert all(len(some) <= 256 and len({one.adapter for one in some}) == 1 for some in found)
     assert len(found) == 2 + 3 + 3  # 300 of the base, 600 of either adapter
+
+
+@pytest.mark.parametrize(
+    ("requests", "replicas", "size"), [(10, 1, 10), (2000, 1, 256), (8000, 1, 1000), (8000, 4, 256), (10**5, 1, 2048)]
+)
+def test_chunks_are_an_eighth_of_what_a_replica_has_to_do_within_limits(requests, replicas, size) -> None:
+    found = chunks([Request(str(at), "cell", "prompt", Sampling(), 0) for at in range(requests)], replicas)
+    assert len(found[0]) == size
+    assert {len(some) for some in found[:-1]} <= {size}
 
 
 @pytest.mark.parametrize(
@@ -117,7 +127,7 @@ for line in sys.stdin:
 cluster.shutdown()
 """
 _BABELTUNE = "from babeltune.cli import main; main()"
-_LONGEST = 240
+_LONGEST = 480
 """Seconds."""
 
 
@@ -210,13 +220,13 @@ def until(driver: subprocess.Popen[str], condition: Callable[[], object]) -> Non
 
 def half_tuned(runs: Path) -> bool:
     """Whether a tuning has a checkpoint and is not done."""
-    return any(runs.glob("tiny/finetune/*.partial/checkpoints/checkpoint-*/trainer_state.json"))
+    return any(runs.glob("*/finetune/*.partial/checkpoints/checkpoint-*/trainer_state.json"))
 
 
 def half_answered(runs: Path) -> bool:
     """Whether generation is well under way, and a cell has some of its outputs."""
-    journals = sum(path.read_bytes().count(b"\n") for path in runs.glob(f"tiny/generate/*.partial/{JOURNAL}"))
-    return journals > 0 and journals + 12 * len(list(runs.glob("tiny/generate/*/outputs.jsonl"))) >= 20
+    journals = sum(path.read_bytes().count(b"\n") for path in runs.glob(f"*/generate/*.partial/{JOURNAL}"))
+    return journals > 0 and journals + 12 * len(list(runs.glob("*/generate/*/outputs.jsonl"))) >= 20
 
 
 def tiny(folder: Path, model: Path, **execution: object) -> Path:
@@ -276,6 +286,30 @@ def test_killed_workers_of_tuning_and_of_generation_lose_nothing(
     code, errors = end(driver)
     assert code == 0, errors
     assert made(tmp_path / "runs") == whole[1]
+
+
+@pytest.mark.slow
+def test_the_pocket_model_gives_the_bytes_of_the_local_run_though_workers_die(nodes: Nodes, tmp_path: Path):
+    """`studies/pocket.yaml` with fewer chats, languages and prompts."""
+    pocket = yaml.safe_load((Path(__file__).parent.parent.parent / "studies" / "pocket.yaml").read_text())
+    study = tmp_path / "pocket.yaml"
+    pocket["mixes"] = {"mono": {"en": 16}, "multi-2": {"en": 12, "es": 4}}
+    pocket["tasks"]["dialogue"] |= {"languages": ["en", "de", "zh"], "sample": 12}
+    pocket["sampling"] = {"max_tokens": 12}
+    pocket["execution"] = {"checkpoint_every": 1, "threads": 1, "batch_size": 6}
+    study.write_text(yaml.safe_dump(pocket))
+    code, errors = end(babeltune("run", study, "--runs", tmp_path / "local"))
+    assert code == 0, errors
+    driver = babeltune("run", study, "--runs", tmp_path / "runs", "--executor", "ray", "--address", nodes.address)
+    until(driver, lambda: half_tuned(tmp_path / "runs"))
+    os.kill(nodes.workers("_work")[0], signal.SIGKILL)
+    until(driver, lambda: half_answered(tmp_path / "runs"))
+    os.kill(nodes.workers("Replica")[0], signal.SIGKILL)
+    code, errors = end(driver)
+    assert code == 0, errors
+    local = made(tmp_path / "local")
+    assert sum(name.endswith("scores.jsonl") for name in local) == 9
+    assert made(tmp_path / "runs") == local
 
 
 @pytest.mark.slow

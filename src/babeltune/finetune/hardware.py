@@ -55,9 +55,16 @@ def unfit(recipe: LoraRecipe, hardware: Hardware) -> list[Problem]:
         near = sorted(fit, key=lambda n: abs(n - hardware.processes))[:2]
         what = f"{hardware.processes} processes cannot share a batch of {recipe.batch} chats evenly"
         add("execution.processes", what, f"Set {' or '.join(map(str, sorted(near)))}, or another batch.")
-    if hardware.device == "cuda" and hardware.processes > torch.cuda.device_count():
-        what = f"{hardware.processes} processes need as many GPUs; there are {torch.cuda.device_count()}"
-        add("execution.processes", what, f"Set {max(1, torch.cuda.device_count())} at most.")
+    gpus = torch.cuda.device_count()
+    if hardware.device == "cuda" and not gpus:
+        build = " (this torch is built without CUDA)" if torch.version.cuda is None else ""
+        what = f"torch sees no GPU on this machine{build}"
+        add("execution.device", what, "Set auto or cpu, or run it where there is one; no result hangs on it.")
+    elif hardware.device == "cuda" and hardware.processes > gpus:
+        what = f"{hardware.processes} processes need as many GPUs; there {'is' if gpus == 1 else 'are'} {gpus}"
+        add("execution.processes", what, f"Set {gpus} at most.")
+    if hardware.device == "mps" and not torch.backends.mps.is_available():
+        add("execution.device", "torch sees no Apple GPU on this machine", "Set auto or cpu.")
     if hardware.sharding == "fsdp" and hardware.device == "cpu":
         add("execution.sharding", "accelerate shares a base between GPUs only", "Set sharding: none.")
     if hardware.sharding == "fsdp" and hardware.processes == 1:

@@ -34,6 +34,8 @@ class Lora:
     alpha: float
     rooted: bool
     """Whether B @ A is scaled by alpha / sqrt(rank) in place of alpha / rank."""
+    targets: frozenset[str] = frozenset()
+    """Last parts of the names of modules that it adapts in every layer; none where its settings choose otherwise."""
 
     def scale(self, rank: int) -> float:
         """Of a module of this rank."""
@@ -48,13 +50,20 @@ def read(adapter: Path) -> Lora:
     """
     try:
         stated = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
-        lora = Lora(int(stated["r"]), float(stated["lora_alpha"]), bool(stated.get("use_rslora")))
+        lora = Lora(int(stated["r"]), float(stated["lora_alpha"]), bool(stated.get("use_rslora")), _targets(stated))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"its adapter_config.json cannot be read ({error})") from error
     odd = [name for name in _UNKNOWN if stated.get(name)] + (["bias"] if stated.get("bias", "none") != "none" else [])
     if odd:
         raise ValueError(f"it is not a plain LoRA adapter: adapter_config.json has {', '.join(odd)}")
     return lora
+
+
+def _targets(stated: dict[str, Any]) -> frozenset[str]:
+    named = stated.get("target_modules")
+    if not isinstance(named, list) or stated.get("layers_to_transform") or stated.get("exclude_modules"):
+        return frozenset()
+    return frozenset(named) if all(isinstance(name, str) and "." not in name for name in named) else frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +82,10 @@ def check(base: Path, adapter: Path) -> Fit:
     vLLM copies a matrix that is too small into its place without a word, so this is looked at before.
 
     Raises:
-        ValueError: it is no plain LoRA adapter, or adapts modules that the base lacks or has in another size.
+        ValueError: it is no plain LoRA adapter, adapts modules that the base lacks or has in another size, or lacks
+            some that the base has.
     """
-    read(adapter)
+    lora = read(adapter)
     with ExitStack() as stack:
         weights = _open(stack, base)
         tuned = _open_adapter(stack, adapter)
@@ -89,8 +99,12 @@ def check(base: Path, adapter: Path) -> Fit:
                 has = f"is {shape[0]} x {shape[1]}" if shape else "is not there"
                 wrong.append(f"{module} {has}, the adapter is for {second[0]} x {first[1]}")
             ranks.append(first[0])
+        asked = {name.removesuffix(".weight") for name in weights}
     if wrong:
         raise ValueError(f"{len(wrong)} of its {len(ranks)} modules do not fit: {wrong[0]}")
+    lacking = sorted(name for name in asked - set(modules) if name.rpartition(".")[2] in lora.targets)
+    if lacking:
+        raise ValueError(f"it has {len(ranks)} modules, and the base {len(lacking)} more: {lacking[0]}")
     return Fit(max(ranks), frozenset(module.rpartition(".")[2] for module in modules))
 
 

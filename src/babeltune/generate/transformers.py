@@ -14,10 +14,12 @@ later batches may hold.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import inspect
 import logging
+import warnings
 from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +71,8 @@ class TransformersEngine:
         self.batch_tokens = batch_tokens
         self._fits: int | None = None
         """Tokens of a batch that are known to be half of one that did not fit."""
+        self._ranks: int | None = None
+        """Requests of a batch to score that are known to be half of one that did not fit."""
         self._base: PreTrainedModel | None = None
         self._trees: bool | None = None
         self._adapter: str | None = None
@@ -96,15 +100,15 @@ class TransformersEngine:
         """Yield the outputs batch by batch; ``generate.likelihood`` says how texts are scored and read.
 
         Raises:
-            EngineError: a candidate has more tokens than the model's context (the harness would drop its beginning), or
-                the tokenizer has no token to begin with.
+            EngineError: a candidate has more tokens than the model's context (the harness would drop its beginning), the
+                tokenizer has no token to begin with, or one request by itself does not fit in memory.
         """
         for batch in self.split(list(requests)):
             if all((request.cell, request.id) in done for request in batch):
                 continue
             trees = self._reads_trees()
             self._use(batch[0].adapter)
-            for output in self._score(batch, trees):
+            for output in self._scored(batch, trees):
                 if (output.cell, output.id) not in done:
                     yield output
 
@@ -159,6 +163,10 @@ class TransformersEngine:
                     f"{self.folder}: its weights do not fit on {self.device} ({_first_line(error)}). Use a device with"
                     " more memory, dtype: bfloat16, or engine: vllm with tensor_parallel."
                 ) from error
+            except (RuntimeError, AssertionError) as error:  # the latter where torch is built without CUDA
+                raise EngineError(
+                    f"{self.folder}: cannot be put on {self.device} ({_first_line(error)}). Set execution.device: auto."
+                ) from error
         return self._base
 
     def _check_lengths(self, requests: Sequence[Request], lengths: Sequence[int]) -> None:
@@ -206,10 +214,9 @@ class TransformersEngine:
                 self._on_the_fly = self._tuned(self._load(), adapter, name).eval()
                 self._names[None] = "__base__"
             else:
-                try:
+                with self._belonging(adapter):
                     self._on_the_fly.load_adapter(adapter, name)
-                except (OSError, ValueError, RuntimeError) as error:
-                    raise self._foreign(adapter, error) from error
+                    _check_whole(self._on_the_fly, adapter, name)
             self._names[adapter] = name
         return [self._names[adapter] for adapter in wanted]
 
@@ -221,16 +228,23 @@ class TransformersEngine:
     def _tuned(self, model: PreTrainedModel, adapter: str, name: str = "default") -> Any:
         from peft import PeftModel
 
-        try:
-            return PeftModel.from_pretrained(model, adapter, name)
-        except (OSError, ValueError, RuntimeError) as error:
-            raise self._foreign(adapter, error) from error
+        with self._belonging(adapter):
+            tuned = PeftModel.from_pretrained(model, adapter, name)
+            _check_whole(tuned, adapter, name)
+        return tuned
 
-    def _foreign(self, adapter: str, error: Exception) -> EngineError:
-        return EngineError(
-            f"{adapter}: cannot be loaded as an adapter of {self.folder} ({_first_line(error)}). Was it tuned on another"
-            " base model? Delete its folder, and the next run tunes it again."
-        )
+    @contextlib.contextmanager
+    def _belonging(self, adapter: str) -> Iterator[None]:
+        """Loading an adapter: what goes wrong is an error that says so, where peft would warn and go on too."""
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Found missing adapter keys", UserWarning)
+                yield
+        except (OSError, ValueError, RuntimeError) as error:
+            raise EngineError(
+                f"{adapter}: cannot be loaded as an adapter of {self.folder} ({_first_line(error)}). Was it tuned on"
+                " another base model? Delete its folder, and the next run tunes it again."
+            ) from error
 
     def _prefix(self) -> int:
         prefix = likelihood.prefix_token(self._tokenizer)
@@ -285,12 +299,41 @@ class TransformersEngine:
                 size,
                 self._fits,
             )
-            gc.collect()
-            if self.device.startswith("cuda"):
-                torch.cuda.empty_cache()
+            self._free()
         half = len(batch) // 2
         yield from self._fitting(batch[:half])
         yield from self._fitting(batch[half:])
+
+    def _scored(self, batch: list[Request], trees: bool) -> Iterator[Output]:
+        """Score a batch, in halves of halves where it does not fit in memory; later batches are not tried larger."""
+        if self._ranks is None or len(batch) <= self._ranks:
+            try:
+                yield from self._score(batch, trees)
+                return
+            except torch.OutOfMemoryError as error:
+                if len(batch) == 1:
+                    raise EngineError(
+                        f"{batch[0].cell}, request {batch[0].id}: its candidates do not fit in the memory of"
+                        f" {self.device} by themselves ({_first_line(error)}). Use a device with more memory, or dtype:"
+                        " bfloat16."
+                    ) from error
+            self._ranks = len(batch) // 2
+            log.warning(
+                "the candidates of %d requests do not fit in memory: going on with %d; set execution.batch_size: %d to"
+                " begin with that",
+                len(batch),
+                self._ranks,
+                self._ranks,
+            )
+            self._free()
+        half = len(batch) // 2
+        yield from self._scored(batch[:half], trees)
+        yield from self._scored(batch[half:], trees)
+
+    def _free(self) -> None:
+        gc.collect()
+        if self.device.startswith("cuda"):
+            torch.cuda.empty_cache()
 
     def _size(self, batch: list[Request]) -> int:
         """Tokens of a batch, padding and answers included."""
@@ -402,6 +445,20 @@ class _Rows:
         if self.adapters:
             self.adapters = [self.adapters[at] for at in left]
         return [rows[at] for at in left]
+
+
+def _check_whole(tuned: Any, adapter: str, name: str) -> None:
+    """Refuse an adapter of a base with more or fewer layers: peft passes over what has no place or no weights.
+
+    Raises:
+        ValueError: it is one.
+    """
+    from peft import get_peft_model_state_dict
+    from peft.utils import load_peft_weights
+
+    wanted = get_peft_model_state_dict(tuned, adapter_name=name).keys()
+    if load_peft_weights(adapter, device="cpu").keys() != wanted:
+        raise ValueError("it adapts other layers than the base has")
 
 
 def _without_end(request: Request, tokenizer: PreTrainedTokenizerBase) -> list[int]:

@@ -108,11 +108,11 @@ class Conversation:
     """The model in memory, asked one prompt after another."""
 
     def __init__(self, session: Session, asked: Voices, how: Sampling) -> None:
-        """Loads the model.
+        """Loads the model and what answers beside it.
 
         Raises:
             ModelError: the model or the identifier is not there.
-            EngineError: the model cannot be loaded.
+            EngineError: the model cannot be loaded, or an adapter is not one of its own.
         """
         study = session.opened.plan.study
         self.voices = asked.there
@@ -120,8 +120,11 @@ class Conversation:
         self.seed = study.seeds[0]
         self.identifier = identify.identifier(study.label.identifier)
         self.engine: Engine = session.engine(asked.model.id)
-        # An engine loads at its first request: now, so that the first question waits no longer than others.
-        list(self.engine.complete([Request("", BASE, chat_prompt("?"), Sampling(0, 1, 1), 0)]))
+        # An engine loads at its first request: now, so that the first question waits no longer than others. Each voice
+        # is asked, as vLLM applies on the fly only adapters that it was started for, and merges any other at each turn.
+        short = Sampling(0, 1, 1)
+        asked_first = [Request("", one.name, chat_prompt("?"), short, 0, _folder(one)) for one in asked.there]
+        list(self.engine.complete(asked_first))
 
     def language(self, text: str) -> Identified:
         """What the study's identifier sees in a text."""
@@ -139,10 +142,7 @@ class Conversation:
         id_ = hashlib.sha256(prompt.encode()).hexdigest()[:16]
         text = chat_prompt(prompt)
         began = time.monotonic()
-        requests = [
-            Request(id_, voice.name, text, self.sampling, self.seed, str(voice.adapter) if voice.adapter else None)
-            for voice in self.voices
-        ]
+        requests = [Request(id_, voice.name, text, self.sampling, self.seed, _folder(voice)) for voice in self.voices]
         waiting: dict[str, Answer] = {}
         left = list(self.voices)
         by_name = {voice.name: voice for voice in self.voices}
@@ -163,6 +163,10 @@ def with_changes(how: Sampling, temperature: float | None, max_tokens: int | Non
     if temperature is not None:
         how = dataclasses.replace(how, temperature=temperature)
     return how if max_tokens is None else dataclasses.replace(how, max_tokens=max_tokens)
+
+
+def _folder(voice: Voice) -> str | None:
+    return str(voice.adapter) if voice.adapter else None
 
 
 def _name(step: Step, seed: int, study: Study) -> str:

@@ -61,7 +61,14 @@ def locate(spec: ModelSpec, *, download: bool = False) -> Located:
     if spec.id.startswith((".", "/", "~")) or "/" not in spec.id:
         raise ModelError(f"there is no model '{spec.id}'. Give '{BUNDLED}', a folder, or a hub id such as 'org/name'")
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     try:
         found = Path(
@@ -74,14 +81,37 @@ def locate(spec: ModelSpec, *, download: bool = False) -> Located:
         )
     except LocalEntryNotFoundError as error:
         if download:
-            raise ModelError(f"the hub model '{spec.id}' cannot be fetched. Check the connection") from error
+            why = f" ({' '.join(str(error.__cause__).split())})" if error.__cause__ else ""
+            raise ModelError(f"the hub model '{spec.id}' cannot be fetched{why}. Check the connection") from error
         at = f" at {spec.revision[:12]}" if spec.revision else ", newest revision (pin one with `revision:`)"
         return Located(fingerprint({"hub": spec.id, "commit": spec.revision or "main"}), None, f"model {spec.id}{at}")
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
+    except GatedRepoError as error:
         raise ModelError(
-            f"the hub model '{spec.id}' cannot be fetched ({error}). Check the id and your access"
+            f"the hub model '{spec.id}' is gated, and the hub does not give it to you{_as_whom()}. Accept its terms on"
+            f" its page, https://huggingface.co/{spec.id}, then log in with `hf auth login` or set HF_TOKEN"
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise ModelError(
+            f"there is no model '{spec.id}' on the hub, or it is private and you may not see it{_as_whom()}. Check the"
+            " id; for a private one log in with `hf auth login` or set HF_TOKEN"
+        ) from error
+    except RevisionNotFoundError as error:
+        raise ModelError(
+            f"the hub model '{spec.id}' has no revision '{spec.revision or 'main'}'. Take a commit, branch or tag of its page,"
+            f" https://huggingface.co/{spec.id}/commits/main"
+        ) from error
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        told = " ".join(str(error).split())
+        raise ModelError(
+            f"the hub model '{spec.id}' cannot be fetched ({told}). Check the id and your access"
         ) from error
     return Located(fingerprint({"hub": spec.id, "commit": found.name}), found)
+
+
+def _as_whom() -> str:
+    from huggingface_hub import get_token
+
+    return " with the token that is set" if get_token() else " without a token"
 
 
 def prepare(located: Located) -> Path:

@@ -179,6 +179,20 @@ def fetch(reference: Any) -> Any:
         raise
 
 
+def _result(task: Any, what: str) -> None:
+    """Wait for a task.
+
+    Raises:
+        EngineError: it ended its workers again and again; ``what`` it is, in words.
+    """
+    import ray
+
+    try:
+        fetch(task)
+    except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.OutOfMemoryError) as error:
+        raise ended(what, error) from error
+
+
 def ended(what: str, error: Exception) -> EngineError:
     """What to say where work ended its workers again and again."""
     return EngineError(
@@ -240,7 +254,8 @@ class _Cluster:
         kind = steps[0].kind
         if kind == "tune":
             self._generation.check()  # what cannot be generated need not be tuned
-            check_tuning(steps, session)
+            self._tuning.check()
+            self._lint(steps)
             self._tasks([(step,) for step in steps], self._tuning, session.tell)
         elif kind == "generate":
             for model, group in itertools.groupby(steps, key=lambda step: step.model):
@@ -260,6 +275,13 @@ class _Cluster:
         else:
             local.here(steps, session)
 
+    def _lint(self, steps: Sequence[Step]) -> None:
+        """Where it will be tuned: the driver may have no GPU, nor what tuning needs beside one."""
+        import ray
+
+        work = ray.remote(max_retries=RETRIES, **self._tuning.options())(_lint)
+        _result(work.remote(self._order, tuple(step.key for step in steps)), "the lint of the training chats")
+
     def _tasks(self, chunks: Sequence[Sequence[Step]], need: Need, tell: Tell) -> None:
         """One Ray task a chunk, which publishes its steps itself."""
         import ray
@@ -276,14 +298,7 @@ class _Cluster:
                 tell(event)
             for reference in ready:
                 steps = left.pop(reference)
-                try:
-                    fetch(reference)
-                except (
-                    ray.exceptions.WorkerCrashedError,
-                    ray.exceptions.NodeDiedError,
-                    ray.exceptions.OutOfMemoryError,
-                ) as error:
-                    raise ended(", ".join(step.name for step in steps), error) from error
+                _result(reference, ", ".join(step.name for step in steps))
                 finished += len(steps)
                 if steps[0].kind == "score" and (cell := steps[-1].cell):
                     tell(Event("score", f"{cell.mix} {cell.task} {cell.language}", finished, total, "steps"))
@@ -345,6 +360,13 @@ def _work(order: Order, keys: tuple[str, ...], events: Any) -> None:
     steps = tuple(plan.by_key[key] for key in keys)
     done = store.done(steps)
     run_steps([step for step in steps if step.key not in done], session)
+
+
+def _lint(order: Order, keys: tuple[str, ...]) -> None:
+    """Refuse, in a worker, chats or a recipe that would be trained wrongly there."""
+    order.enter()
+    session = Session(order.opened, lambda event: None)
+    check_tuning(tuple(order.opened.plan.by_key[key] for key in keys), session)
 
 
 @contextmanager

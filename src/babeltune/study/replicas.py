@@ -22,18 +22,26 @@ Split = Callable[[Sequence[Request]], list[list[Request]]]
 
 _AHEAD = 2
 """Batches that a replica has: one in hand, and one so that it need not wait for the driver."""
-_CHUNK = 256
-"""Requests that an engine gets at once which forms its batches as it goes."""
+_CHUNK = 256, 2048
+"""Least and most requests that an engine gets at once which forms its batches as it goes: it idles towards the end of
+each, and where a replica dies they are asked again."""
+_SHARES = 8
+"""Chunks of an adapter that a replica gets, where these are within the limits."""
 _TICK = 5.0
 """Seconds without an answer until the driver looks whether the cluster has grown, or is gone."""
 
 
-def chunks(requests: Sequence[Request]) -> list[list[Request]]:
-    """Requests of one adapter each, for an engine that has no batches of its own."""
+def chunks(requests: Sequence[Request], replicas: int) -> list[list[Request]]:
+    """Requests of one adapter each, for engines that have no batches of their own, of which there are so many."""
     by_adapter: dict[str | None, list[Request]] = {}
     for request in requests:
         by_adapter.setdefault(request.adapter, []).append(request)
-    return [group[at : at + _CHUNK] for group in by_adapter.values() for at in range(0, len(group), _CHUNK)]
+    least, most = _CHUNK
+    found = []
+    for group in by_adapter.values():
+        size = max(least, min(most, len(group) // (_SHARES * replicas)))
+        found += [group[at : at + size] for at in range(0, len(group), size)]
+    return found
 
 
 class Replica:
@@ -82,7 +90,7 @@ class Replicas:
         """
         self._order = order
         self._model = model
-        self._split = split or chunks
+        self._split = split
         self._watch = watch
         self._up: set[Any] = set()
         """Replicas that are there."""
@@ -111,9 +119,10 @@ class Replicas:
     def _spread(self, method: str, requests: Iterable[Request], done: Container[tuple[str, str]]) -> Iterator[Output]:
         import ray
 
+        asked = list(requests)
         batches = [
             batch
-            for batch in self._split(list(requests))
+            for batch in (self._split(asked) if self._split else chunks(asked, max(1, self._watch.need.room())))
             if not all((request.cell, request.id) in done for request in batch)
         ]
         waiting = deque(range(len(batches)))
