@@ -17,7 +17,7 @@ from babeltune.errors import Problem, StudyError
 from babeltune.study.artefacts import read_lines
 from babeltune.study.check import Opened, open_study
 from babeltune.study.local import JUDGING, rescore, run
-from babeltune.study.plan import Step
+from babeltune.study.step import Step
 from babeltune.study.store import UNFINISHED
 from faultserver import Server, running
 from judged import Judged, answered

@@ -11,8 +11,8 @@ from babeltune.errors import LockedError, StoreError
 from babeltune.study import local
 from babeltune.study.artefacts import JOURNAL
 from babeltune.study.check import Opened, open_study
-from babeltune.study.plan import Step
 from babeltune.study.session import Session
+from babeltune.study.step import Step
 from babeltune.study.store import Store
 from doubles import study_file
 

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from babeltune.languages import LANGUAGES
-from babeltune.study.plan import Inputs, Kind, Plan, Step, item_hashes, make
+from babeltune.study.plan import Inputs, Plan, item_hashes, make
 from babeltune.study.spec import TASK_SPECS, Study, makeup_of
+from babeltune.study.step import Kind, Step
 from babeltune.study.tasks import ItemSet, promptings
 
 CONTENT: dict[str, Any] = {

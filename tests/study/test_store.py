@@ -14,7 +14,7 @@ import pytest
 from babeltune.errors import LockedError, StoreError
 from babeltune.study import store as store_module
 from babeltune.study.fingerprint import file_hash
-from babeltune.study.plan import Step
+from babeltune.study.step import Step
 from babeltune.study.store import RECORD, Store, write_atomically
 
 MIX = Step("mix", "mono", {"counts": {"en": 3}, "seed": 1})

@@ -24,7 +24,7 @@ WIDE = 110
 def scored_rows(opened: Opened, language: str) -> Iterator[tuple[Cell, Mapping[str, Any]]]:
     """The scored answers of the dialogue task in one language, with the cells that they are of."""
     from babeltune.study.artefacts import SCORES, read_lines
-    from babeltune.study.plan import JUDGED_TASK
+    from babeltune.study.step import JUDGED_TASK
 
     for step in opened.plan.of("score"):
         if step.cell is not None and (step.cell.task, step.cell.language) == (JUDGED_TASK, language):

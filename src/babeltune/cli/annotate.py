@@ -100,7 +100,7 @@ def _check(asked: Sequence[str], read: Sequence[Path] | None, writing: Mapping[s
 
 def _asked(opened: Opened, codes: Sequence[str], where: str) -> None:
     """Refuse a study that did not ask for answers in these languages."""
-    from babeltune.study.plan import JUDGED_TASK
+    from babeltune.study.step import JUDGED_TASK
 
     spec = opened.plan.study.tasks.asked.get(JUDGED_TASK)
     if spec is None:

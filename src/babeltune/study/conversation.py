@@ -15,9 +15,9 @@ from babeltune.errors import EngineError, InputError, Problem
 from babeltune.records import STOP, Engine, Identified, Request, Sampling, chat_prompt
 from babeltune.study import tasks
 from babeltune.study.check import Opened
-from babeltune.study.plan import Step
 from babeltune.study.session import Session
 from babeltune.study.spec import BASE, ModelSpec, Study
+from babeltune.study.step import Step
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,8 @@ from babeltune.study.artefacts import CARD, ROWS, read_card, read_lines
 from babeltune.study.check import Opened
 from babeltune.study.fingerprint import file_hash
 from babeltune.study.modelcard import Base, Exported, card
-from babeltune.study.plan import Step
 from babeltune.study.spec import BASE, TASK_SPECS, ModelSpec
+from babeltune.study.step import Step
 from babeltune.study.store import RECORD, write_atomically
 
 Dtype = Literal["float32", "bfloat16", "float16"]

@@ -10,8 +10,9 @@ from babeltune.errors import EngineError
 from babeltune.generate.journal import Journal, encode
 from babeltune.records import Item, Request
 from babeltune.study.artefacts import JOURNAL, OUTPUTS
-from babeltune.study.plan import Plan, Step
+from babeltune.study.plan import Plan
 from babeltune.study.session import Event, Session
+from babeltune.study.step import Step
 from babeltune.study.store import write_atomically
 
 _FEW = 4096

@@ -17,10 +17,10 @@ from babeltune.measure.judge import Judge
 from babeltune.measure.verdict import State, Verdict
 from babeltune.records import Metric, Output, Score
 from babeltune.study.artefacts import REPLIES, read_lines, write_lines
-from babeltune.study.plan import Step
 from babeltune.study.readings import Case, cases, publish, rank, reading, sample, texts_of, translations
 from babeltune.study.served import JudgeSpec, Reading
 from babeltune.study.session import Event, Session
+from babeltune.study.step import Step
 
 TRANSLATED = "-translated"
 """Ends the names of metrics that rest on a judge who read an English translation (paper, appendix E)."""

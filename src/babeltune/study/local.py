@@ -10,10 +10,10 @@ from typing import get_args
 
 from babeltune.errors import StoreError
 from babeltune.study.check import Opened
-from babeltune.study.plan import Kind, Step
 from babeltune.study.run import run_steps
 from babeltune.study.serving import check_cost
 from babeltune.study.session import Session, Tell
+from babeltune.study.step import Kind, Step
 
 _ORDER: tuple[Kind, ...] = get_args(Kind)
 

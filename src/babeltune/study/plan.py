@@ -13,50 +13,16 @@ import dataclasses
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from babeltune.data import twin
 from babeltune.data.makeup import Makeup, Mixing
 from babeltune.measure.intervals import LEVEL, RESAMPLES, SEED
 from babeltune.records import ASSISTANT, HUMAN, STOP, Cell, Prompting
-from babeltune.study.fingerprint import fingerprint
 from babeltune.study.served import JudgeSpec, Reading, ServedSpec
 from babeltune.study.spec import BASE, LabelSpec, Study, XnliSpec
+from babeltune.study.step import JUDGED_TASK, Kind, Step
 from babeltune.study.tasks import ItemSet, promptings, sampling
-
-Kind = Literal[
-    "label", "mix", "translate", "twin", "proof", "card", "tune", "generate", "english", "judge", "score", "summary", "report"
-]  # fmt: skip
-
-ASKING: tuple[Kind, ...] = ("translate", "english", "judge")
-"""Steps that ask judge or translator."""
-JUDGED_TASK = "dialogue"
-"""The task whose answers a judge scores."""
-_ROOMS: dict[Kind, str] = {
-    "label": "data",
-    "mix": "data",
-    "translate": "data",
-    "twin": "data",
-    "proof": "data",
-    "card": "data",
-    "tune": "finetune",
-    "generate": "generate",
-    "english": "generate",
-    "judge": "measure",
-    "score": "measure",
-    "summary": "measure",
-    "report": "report",
-}
-_VERSIONS: dict[Kind, int] = {
-    **dict.fromkeys(_ROOMS, 1),
-    "label": 2,
-    "mix": 2,
-    "proof": 2,
-    "score": 2,
-    "summary": 2,
-    "report": 2,
-}
-"""Raised by hand where a change to the code changes a step's result for the same recipe."""
 
 
 @dataclass(frozen=True)
@@ -83,57 +49,6 @@ class Inputs:
     """Ids of the models among it."""
     exposure: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Name of a model whose pretraining data is known -> language -> share [%]."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One piece of work with a folder of its own. ``recipe`` and ``needs`` say all that its result depends on."""
-
-    kind: Kind
-    name: str
-    """Readable; with the hash it names the folder."""
-    recipe: Mapping[str, Any]
-    needs: tuple[str, ...] = ()
-    """Keys of the steps whose results it reads."""
-    after: tuple[str, ...] = ()
-    """Fingerprints of those steps, in the same order."""
-    cell: Cell | None = None
-    mix: str | None = None
-    model: str | None = None
-    work: int = 0
-    """Amount of work in the unit of its kind: chats, updates, outputs."""
-
-    @property
-    def room(self) -> str:
-        """Folder of the study that it belongs to."""
-        return _ROOMS[self.kind]
-
-    @property
-    def asks(self) -> bool:
-        """Whether judge or translator is asked."""
-        return self.kind in ASKING
-
-    @functools.cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 over kind, version of the code, recipe, and the fingerprints of all that is needed."""
-        return fingerprint(
-            {"kind": self.kind, "version": _VERSIONS[self.kind], "recipe": self.recipe, "after": list(self.after)}
-        )
-
-    @property
-    def hashed_name(self) -> bool:
-        """Whether the folder has the hash in its name; the report has one fixed place, ``report/``."""
-        return self.kind != "report"
-
-    @property
-    def folder(self) -> str:
-        """Folder name within the room: ``<readable-name>-<hash8>``."""
-        return f"{self.name}-{self.fingerprint[:8]}"
-
-    @property
-    def key(self) -> str:
-        """Unique within a plan."""
-        return f"{self.kind}:{self.name}"
 
 
 @dataclass(frozen=True)

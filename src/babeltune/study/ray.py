@@ -27,9 +27,9 @@ from babeltune.errors import BabeltuneError, EngineError, StoreError
 from babeltune.study import local
 from babeltune.study.check import Opened
 from babeltune.study.local import Ran
-from babeltune.study.plan import Step
 from babeltune.study.run import run_steps
 from babeltune.study.session import Event, Session, Tell
+from babeltune.study.step import Step
 from babeltune.study.steps import check_tuning
 from babeltune.study.store import Store
 

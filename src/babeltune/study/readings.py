@@ -18,9 +18,9 @@ from babeltune.measure.judge import off_language
 from babeltune.measure.tasks.items import sampled
 from babeltune.records import Item
 from babeltune.study.artefacts import AUDIT, OUTPUTS, TEXTS, read_lines, write_lines
-from babeltune.study.plan import JUDGED_TASK, Step
 from babeltune.study.served import Reading
 from babeltune.study.session import Event, Session
+from babeltune.study.step import JUDGED_TASK, Step
 from babeltune.study.store import UNFINISHED, write_atomically
 from babeltune.study.twins import how
 

@@ -9,9 +9,9 @@ from babeltune.errors import StoreError
 from babeltune.study.artefacts import JOURNAL
 from babeltune.study.generation import generate
 from babeltune.study.judging import judge
-from babeltune.study.plan import Kind, Step
 from babeltune.study.readings import english
 from babeltune.study.session import Event, Session
+from babeltune.study.step import Kind, Step
 from babeltune.study.steps import WORK, check_tuning
 
 TOGETHER: Mapping[Kind, Callable[[Sequence[Step], Session], None]] = {

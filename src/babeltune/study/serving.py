@@ -11,9 +11,10 @@ from babeltune.errors import BabeltuneError, MixError, Problem, StudyError
 from babeltune.generate.endpoint import Endpoint
 from babeltune.generate.prices import Price
 from babeltune.study import models
-from babeltune.study.plan import JUDGED_TASK, Plan, Step
+from babeltune.study.plan import Plan
 from babeltune.study.served import JudgeSpec, ServedSpec, TranslatorSpec
 from babeltune.study.spec import ModelSpec, Study
+from babeltune.study.step import JUDGED_TASK, Step
 from babeltune.study.studyfile import Parsed, fragment
 
 _LEAVE = "leave it out"

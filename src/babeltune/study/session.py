@@ -14,8 +14,8 @@ from babeltune.records import Item, Prompting, Task
 from babeltune.study import models, tasks
 from babeltune.study.artefacts import LEDGER
 from babeltune.study.check import Opened
-from babeltune.study.plan import Step
 from babeltune.study.served import ServedSpec
+from babeltune.study.step import Step
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

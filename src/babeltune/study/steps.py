@@ -33,8 +33,8 @@ from babeltune.study.artefacts import (
     write_lines,
 )
 from babeltune.study.check import Opened
-from babeltune.study.plan import JUDGED_TASK, Step
 from babeltune.study.session import Event, Session
+from babeltune.study.step import JUDGED_TASK, Step
 from babeltune.study.store import write_atomically
 from babeltune.study.tasks import promptings
 

@@ -20,7 +20,7 @@ from typing import Any
 from babeltune import __version__
 from babeltune.errors import LockedError, StoreError
 from babeltune.study.fingerprint import file_hash
-from babeltune.study.plan import Step
+from babeltune.study.step import Step
 
 RECORD = "record.json"
 UNFINISHED = "unfinished"

@@ -12,8 +12,9 @@ from babeltune.data.translate import How, Translated, translate_chats
 from babeltune.data.twin import Block, Twin
 from babeltune.errors import EngineError
 from babeltune.study.artefacts import AUDIT, CHATS, read_chats, write_lines
-from babeltune.study.plan import Plan, Step
+from babeltune.study.plan import Plan
 from babeltune.study.session import Event, Session
+from babeltune.study.step import Step
 
 
 def how(plan: Plan) -> How:

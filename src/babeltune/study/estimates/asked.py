@@ -22,8 +22,8 @@ from babeltune.study import judging, readings, serving
 from babeltune.study.artefacts import CHATS, LEDGER, read_chats
 from babeltune.study.check import Opened
 from babeltune.study.estimates.estimate import CHAT_TOKENS, PROMPT_TOKENS
-from babeltune.study.plan import JUDGED_TASK, Step
 from babeltune.study.session import Session
+from babeltune.study.step import JUDGED_TASK, Step
 from babeltune.study.twins import how
 
 ANSWER_TOKENS = 210

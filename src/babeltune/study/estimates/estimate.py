@@ -31,8 +31,8 @@ from babeltune.study.estimates.costs import (
 )
 from babeltune.study.estimates.devices import GIB, GPUS, Device, Span
 from babeltune.study.estimates.shape import Shape
-from babeltune.study.plan import Step
 from babeltune.study.spec import ModelSpec, XnliSpec
+from babeltune.study.step import Step
 
 CHAT_TOKENS = 450
 """Average tokens of a chat, cut at 1,024, as long as no card has counted them. An assumption about Guanaco."""

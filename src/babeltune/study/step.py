@@ -1,0 +1,96 @@
+"""A step: one piece of a study's work with a folder of its own, as plain data, and the kinds that there are."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from babeltune.records import Cell
+from babeltune.study.fingerprint import fingerprint
+
+Kind = Literal[
+    "label", "mix", "translate", "twin", "proof", "card", "tune", "generate", "english", "judge", "score", "summary", "report"
+]  # fmt: skip
+
+ASKING: tuple[Kind, ...] = ("translate", "english", "judge")
+"""Steps that ask judge or translator."""
+JUDGED_TASK = "dialogue"
+"""The task whose answers a judge scores."""
+_ROOMS: dict[Kind, str] = {
+    "label": "data",
+    "mix": "data",
+    "translate": "data",
+    "twin": "data",
+    "proof": "data",
+    "card": "data",
+    "tune": "finetune",
+    "generate": "generate",
+    "english": "generate",
+    "judge": "measure",
+    "score": "measure",
+    "summary": "measure",
+    "report": "report",
+}
+_VERSIONS: dict[Kind, int] = {
+    **dict.fromkeys(_ROOMS, 1),
+    "label": 2,
+    "mix": 2,
+    "proof": 2,
+    "score": 2,
+    "summary": 2,
+    "report": 2,
+}
+"""Raised by hand where a change to the code changes a step's result for the same recipe."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One piece of work with a folder of its own. ``recipe`` and ``needs`` say all that its result depends on."""
+
+    kind: Kind
+    name: str
+    """Readable; with the hash it names the folder."""
+    recipe: Mapping[str, Any]
+    needs: tuple[str, ...] = ()
+    """Keys of the steps whose results it reads."""
+    after: tuple[str, ...] = ()
+    """Fingerprints of those steps, in the same order."""
+    cell: Cell | None = None
+    mix: str | None = None
+    model: str | None = None
+    work: int = 0
+    """Amount of work in the unit of its kind: chats, updates, outputs."""
+
+    @property
+    def room(self) -> str:
+        """Folder of the study that it belongs to."""
+        return _ROOMS[self.kind]
+
+    @property
+    def asks(self) -> bool:
+        """Whether judge or translator is asked."""
+        return self.kind in ASKING
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over kind, version of the code, recipe, and the fingerprints of all that is needed."""
+        return fingerprint(
+            {"kind": self.kind, "version": _VERSIONS[self.kind], "recipe": self.recipe, "after": list(self.after)}
+        )
+
+    @property
+    def hashed_name(self) -> bool:
+        """Whether the folder has the hash in its name; the report has one fixed place, ``report/``."""
+        return self.kind != "report"
+
+    @property
+    def folder(self) -> str:
+        """Folder name within the room: ``<readable-name>-<hash8>``."""
+        return f"{self.name}-{self.fingerprint[:8]}"
+
+    @property
+    def key(self) -> str:
+        """Unique within a plan."""
+        return f"{self.kind}:{self.name}"
