@@ -12,8 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-import httpx2  # noqa: F401
-import openai  # noqa: F401
+import openai
 
 from asking import MODEL, PRICE, judge
 from babeltune.generate.endpoint import Endpoint, EndpointEngine
@@ -36,6 +35,7 @@ def ask(url: str, path: Path, count: int, concurrency: int) -> None:
 
 
 def main() -> None:
+    openai.AsyncOpenAI(api_key="none", http_client=openai.DefaultAioHttpClient(verify=False))  # loads what each would
     url, path, count, concurrency = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     for _ in sys.stdin:
         child = os.fork()
