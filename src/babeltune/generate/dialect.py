@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import re
@@ -105,13 +106,18 @@ class Dialect:
         if self.format == "json":
             return {"response_format": {"type": "json_object"}}
         try:
-            schema = json.loads(request.schema)
+            schema = _parsed(request.schema)
         except ValueError as error:
             raise EngineError(
                 f"{request.cell}, request {request.id}: its schema is no JSON ({error}). Correct the schema."
             ) from error
         held = {"name": "answer", "schema": schema, "strict": True}
         return {"response_format": {"type": "json_schema", "json_schema": held}}
+
+
+@functools.lru_cache(maxsize=16)
+def _parsed(schema: str) -> Any:
+    return json.loads(schema)
 
 
 _IN_WORDS: Mapping[Format, str] = {"schema": "a JSON schema", "json": "JSON mode", "text": "plain text"}

@@ -17,7 +17,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields, replace
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
@@ -305,9 +305,13 @@ class Ledger:
     def _put(self, db: sqlite3.Connection, entries: Iterable[Entry]) -> None:
         for entry in entries:
             clean = self._redacted(entry) if self._secrets else entry
-            values = [_bind(value) if isinstance(value, str) else value for value in _VALUES(clean)]
-            db.execute(_INSERT, values)
-            db.execute(_COUNT, [values[at] for at in _COUNTED_AT])
+            values = _VALUES(clean)
+            try:
+                db.execute(_INSERT, values)
+            except UnicodeEncodeError:
+                values = tuple(_bind(value) if isinstance(value, str) else value for value in values)
+                db.execute(_INSERT, values)
+            db.execute(_COUNT, _COUNTS(values))
 
     def _redacted(self, entry: Entry) -> Entry:
         return replace(
@@ -342,7 +346,7 @@ _INSERT: Final = (
 _COUNTED: Final = (
     "key", "model", "purpose", "state", "prompt_tokens", "cached_tokens", "completion_tokens", "cost", "unsure", "at"
 )  # fmt: skip
-_COUNTED_AT: Final = [[field.name for field in fields(Entry)].index(name) for name in _COUNTED]
+_COUNTS: Final = itemgetter(*([field.name for field in fields(Entry)].index(name) for name in _COUNTED))
 _COUNT: Final = f"INSERT INTO calls ({', '.join(_COUNTED)}) VALUES ({', '.join('?' for _ in _COUNTED)})"
 _SCHEMA = (
     """CREATE TABLE entries (

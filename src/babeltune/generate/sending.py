@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from babeltune.generate.endpoint import Endpoint
 
-_READ_AT_ONCE = 256
+_READ_AT_ONCE = 64
 """Requests that are looked up in the ledger together."""
 _PROBE_TRIES = 3
 _UNANSWERED = 20

@@ -110,7 +110,11 @@ class Wire:
         )
         client = AsyncOpenAI(api_key=self._key, base_url=self._endpoint.base_url, max_retries=0, http_client=self._http)
         headers = {**client.default_headers, **client.auth_headers}
-        self._headers = httpx2.Headers({name: value for name, value in headers.items() if isinstance(value, str)})
+        self._headers = httpx2.Headers({
+            name: value
+            for name, value in headers.items()
+            if isinstance(value, str) and not name.lower().startswith("x-stainless-")  # what this machine is: nobody's
+        })  # fmt: skip
         self._base = str(client.base_url).rstrip("/")
         return self._http
 
@@ -122,6 +126,9 @@ _TIMEOUT = {"connect": _LONGEST_CONNECT, "read": None, "write": None, "pool": No
 def encode(body: dict[str, Any]) -> bytes:
     """JSON as it is sent; text with half a character, for which UTF-8 has no bytes, with escapes."""
     try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        return _PLAIN.encode(body).encode()
     except UnicodeEncodeError:
         return json.dumps(body, separators=(",", ":")).encode("ascii")
+
+
+_PLAIN = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
