@@ -70,6 +70,23 @@ def test_responses_of_any_origin_get_values_intervals_and_what_is_unscored(babel
     assert "change language from line to line: 1 of 5, the first at outputs.jsonl:4 (de to en)" in said.words
 
 
+def test_no_number_is_cut_off_where_the_table_is_widest(babeltune: Call, tmp_path: Path) -> None:
+    asked = {"source": GERMAN, "references": [GERMAN]}
+    path = outputs_file(tmp_path, *[{**asked, "response": GERMAN}] * 1_371, {**asked, "response": None})
+    said = babeltune("score", "--outputs", path, "--task", "simplification", "--language", "de")
+    assert "…" not in said.out
+    # The row without a response counts as nothing in either factor: (1,371 / 1,372) squared.
+    assert numbers(said)["sari-weighted"] == ["100.00", "99.72", "100.00", "1", "371", "1", "99.85", "to", "100.00"]
+
+
+def test_responses_without_prompts_are_scored_as_far_as_can_be(babeltune: Call, tmp_path: Path) -> None:
+    path = outputs_file(tmp_path, {"completion": GERMAN}, {"completion": ENGLISH})
+    said = babeltune("score", "--outputs", path, "--task", "dialogue", "--language", "de")
+    found = numbers(said)
+    assert (found["agreement"][0], found["agreement-nominal"][0], found["line-pass"][0]) == ("-", "0.500", "0.500")
+    assert "No row has a prompt" in said.words
+
+
 def test_each_response_is_written_with_its_scores(babeltune: Call, tmp_path: Path) -> None:
     rows = [{"id": "q", "prompt": ASKED, "text": "\ud83d"}, {"id": "r", "prompt": ASKED, "text": None}]
     path = outputs_file(tmp_path, *rows)

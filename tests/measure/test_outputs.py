@@ -304,10 +304,28 @@ def test_every_row_that_lacks_what_the_task_needs_is_named_at_once() -> None:
     ]
 
 
-def test_of_many_wrong_rows_twenty_are_shown_and_the_rest_counted() -> None:
-    found = problems("dialogue", *[{"output": "a"}] * 50)
-    assert len(found) == 21
-    assert found[-1] == ("outputs", "30 rows more")
+def test_what_is_wrong_in_all_rows_is_told_once() -> None:
+    (found,) = problems("xquad", *[{"output": "a"}] * 50)
+    assert found == (
+        f"o.jsonl:{', '.join(map(str, range(1, 21)))} and 30 more", "field 'references': is missing (here: output)"
+    )  # fmt: skip
+    one = {"id": 1, "response": "a"}
+    wrong = [{**one, "answerKey": str(n)} for n in range(50)]
+    told = problems("xcsqa", *wrong)
+    assert len(told) == 21
+    assert told[-1] == ("outputs", "30 rows more")
+
+
+def test_responses_without_prompts_are_held_against_the_nominal_language_alone() -> None:
+    answered = read("dialogue", {"id": 7, "completion": "de Das.", "language": "de"}, {"completion": "en That."})
+    assert [(one.item.id, one.item.prompt) for one in answered] == [("7", ""), ("2", "")]
+    found = scores(built("dialogue"), answered)
+    assert [score.values["agreement-nominal"] for score in found] == [1.0, 0.0]
+    assert [score.unscored["agreement"] for score in found] == ["prompt not identified: empty"] * 2
+    # A row that lacks what others have is wrong, not bare.
+    assert problems("dialogue", {"prompt": "Was?", "text": "a"}, {"text": "b"}) == [
+        ("o.jsonl:2", "field 'prompt': is missing (here: text)")
+    ]
 
 
 def test_broken_rows_are_among_the_problems_in_either_use() -> None:

@@ -71,7 +71,7 @@ def score(
     A file has one response a row: in `response`, or in output, completion,
     generation, text or system. Beside it stands what was asked:
 
-    - dialogue: `prompt`
+    - dialogue: `prompt` (without any, only `agreement` is unscored)
 
     - simplification: `source` and `references`
 

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 
 _MOST = 5
 """Languages, reasons and places that are shown."""
+_WIDEST = 200
+"""Columns of a terminal that a table may take."""
 
 
 def show(rows: Sequence[Row], title: str, n: int) -> None:
     """Print a line a metric: value, interval, items, unscored and its bounds."""
     bounded = any(row.unscored and row.value is not None for row in rows)
     console.print(f"{title}, {n:,} response{'s' if n != 1 else ''}", markup=False, highlight=False, style="italic")
-    table = Table(box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
     table.add_column("metric", no_wrap=True)
     for heading in ("value", "95 % interval", "n", "unscored", *(["bounds"] if bounded else [])):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -38,7 +40,9 @@ def show(rows: Sequence[Row], title: str, n: int) -> None:
             row.metric, value, interval, f"{row.n:,}", f"{row.unscored:,}" if row.unscored else "",
             *([between] if bounded else []),
         )  # fmt: skip
-    console.print(table)
+    # Wider than the terminal it wraps: a number that is cut off cannot be read at all.
+    table.width = console.measure(table, options=console.options.update(width=_WIDEST)).maximum
+    console.print(table, crop=False)
     for line in _reasons(rows):
         console.print(line, markup=False, highlight=False)
     if bounded:
@@ -59,6 +63,10 @@ def findings(task: str, answered: Sequence[Answered], scored: Sequence[Score], r
     """What else the responses show: the languages found in them, or the items on which the rules differ."""
     if task in ("dialogue", "simplification"):
         lines = _languages(scored)
+        if task == "dialogue" and answered and not any(one.item.prompt for one in answered):
+            lines.append(
+                "No row has a prompt (in prompt or instruction): agreement, which compares with its language, is unscored."
+            )
         return [*lines, *_turning(answered, reader)] if task == "dialogue" else lines
     if task in ("xquad", "xcsqa"):
         return _differing(scored)

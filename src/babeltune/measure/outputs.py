@@ -13,12 +13,10 @@ from dataclasses import dataclass
 
 from babeltune.errors import ItemsError, Problem
 from babeltune.languages import LANGUAGES, code_of
-from babeltune.measure.reply import MISSING, RESPONSE, Reply, asks_else, item_of, reply
-from babeltune.measure.tasks.items import WrongRowError
+from babeltune.measure.reply import MISSING, PROMPT, RESPONSE, Reply, asks_else, item_of, reply
+from babeltune.measure.tasks.items import WrongRowError, shown
 from babeltune.records import Item, Output, Score, Task
 from babeltune.rows import Row
-
-_MOST_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +51,18 @@ def alone(rows: Iterable[Row | Problem], task: str, language: str, subject: str,
     """Rows that hold their items themselves. A row without an id is named by its number, from 1 on.
 
     ``prefix``: start of the response that was forced, in case the responses repeat it and the prompts do not show it.
-    Rows of one id and one item are several outputs of it.
+    Rows of one id and one item are several outputs of it. Responses of dialogue may stand without prompts, if no row has
+    one: what compares with the prompt is unscored then.
 
     Raises:
-        ItemsError: rows are broken or lack what the task needs (all are listed; beyond twenty counted), an id stands
-            for two items, no row has a response, or there are no rows.
+        ItemsError: rows are broken or lack what the task needs (all are told), an id stands for two items, no row has
+            a response, or there are no rows.
     """
     kept, foreign = _kept(rows, language, subject)
     problems: list[Problem] = []
     answered: list[Answered] = []
     seen: dict[str, Item] = {}
+    asked = task != "dialogue" or any(name in row.fields for row in kept if isinstance(row, Row) for name in PROMPT)
     for number, row in enumerate(kept, 1):
         if isinstance(row, Problem):
             problems.append(row)
@@ -73,7 +73,8 @@ def alone(rows: Iterable[Row | Problem], task: str, language: str, subject: str,
             problems.append(Problem(row.where, error.what, error.fix))
             continue
         try:
-            item = item_of(read, task, language, prefix, read.id or str(number))
+            named = read.id or str(number)
+            item = item_of(read, task, language, prefix, named) if asked else Item(named, language, "")
         except WrongRowError as error:
             problems.append(Problem(row.where, error.what, f"{error.fix} Or give the items apart, with --items."))
             continue
@@ -185,6 +186,4 @@ def _spoken(reasons: Sequence[str], kept: Sequence[Row | Problem], subject: str)
 
 def _refuse(problems: Sequence[Problem], subject: str) -> None:
     if problems:
-        more = len(problems) - _MOST_SHOWN
-        last = [Problem(subject, f"{more} rows more", "Mend them likewise.")] if more > 0 else []
-        raise ItemsError(subject, [*problems[:_MOST_SHOWN], *last])
+        raise ItemsError(subject, shown(problems, subject))

@@ -88,11 +88,25 @@ def test_all_wrong_rows_are_told_at_once_in_the_order_of_the_file() -> None:
 
 
 def test_beyond_twenty_the_others_are_counted() -> None:
-    twenty = [row(n, id=None) for n in range(20)]
-    assert len(problems(twenty)) == 20
+    twenty: list[Row | Problem] = [Problem(f"some.jsonl:{n}", f"broken at column {n}", "Mend it.") for n in range(20)]
+    assert problems(twenty) == twenty
     *shown, last = problems([*twenty, *(row(n, id=None) for n in range(20, 33))])
-    assert [problem.where for problem in shown] == [one.where for one in twenty]
-    assert last.what.startswith("13 ")
+    assert shown == twenty
+    assert last.what == "13 rows more"
+    assert problems([*twenty, row(20, id=None)])[-1].what == "1 row more"
+
+
+def test_more_than_three_alike_are_told_once_with_their_places() -> None:
+    assert [one.where for one in problems([row(n, id=None) for n in (2, 5, 8)])] == [
+        f"some.jsonl:{n}" for n in (2, 5, 8)
+    ]
+    read = [row(2, id=None), row(3, id=7), *(row(n, id=None) for n in (5, 8)), Row("other.jsonl:1", {"id": None})]
+    assert [(one.where, one.what) for one in problems(read)] == [
+        ("some.jsonl:2, 5, 8, other.jsonl:1", "field 'id': nothing in place of a text"),
+        ("some.jsonl:3", "field 'id': a number in place of a text"),
+    ]
+    (many,) = problems([row(n, id=None) for n in range(1, 34)])
+    assert many.where == f"some.jsonl:{', '.join(map(str, range(1, 21)))} and 13 more"
 
 
 def test_an_id_thrice_is_two_problems_and_a_row_that_is_passed_over_takes_no_id() -> None:

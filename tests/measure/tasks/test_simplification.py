@@ -160,12 +160,11 @@ def test_every_wrong_row_of_a_file_is_named_by_line_and_field(tmp_path: Path) ->
     assert found[5].where == "A_test.csv:9"
 
 
-def test_a_file_without_the_column_is_refused_row_by_row_up_to_twenty(tmp_path: Path) -> None:
+def test_a_file_without_the_column_is_refused_once_with_its_rows(tmp_path: Path) -> None:
     corpus(tmp_path / "German", "A_test", *rows(30), header=("complex", "simple"))
-    *shown, last = problems(task(tmp_path), "de")
-    assert [problem.where for problem in shown] == [f"A_test.csv:{line}" for line in range(2, 22)]
-    assert shown[0].what == "field 'original': is missing (here: complex, simple)"
-    assert last.what.startswith("10 ")
+    (problem,) = problems(task(tmp_path), "de")
+    assert problem.where == f"A_test.csv:{', '.join(map(str, range(2, 22)))} and 10 more"
+    assert problem.what == "field 'original': is missing (here: complex, simple)"
 
 
 def test_a_file_that_cannot_be_read_at_all_is_refused(tmp_path: Path) -> None:

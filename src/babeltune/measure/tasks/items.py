@@ -18,7 +18,7 @@ Place = Path | HubSet
 
 SEED = 42
 """Of every draw of items (authors' code)."""
-_MOST_SHOWN = 20
+_MOST_SHOWN, _MOST_ALIKE = 20, 3
 _T = TypeVar("_T")
 
 
@@ -75,8 +75,8 @@ def parsed(
     """The items of rows; ``make`` gives None for a row of another language or split.
 
     Raises:
-        ItemsError: a row is broken or makes no item (all are listed; beyond twenty counted), an id stands twice, or
-            there are no items.
+        ItemsError: a row is broken or makes no item (all are told, as ``shown`` has it), an id stands twice, or there
+            are no items.
     """
     items: dict[str, Item] = {}
     problems: list[Problem] = []
@@ -96,11 +96,37 @@ def parsed(
     if not items and not problems:
         problems.append(Problem(subject, nothing, "Check the file, the language and the split."))
     if problems:
-        more = len(problems) - _MOST_SHOWN
-        rest = f"{more} row{'s' if more > 1 else ''} more"
-        last = [Problem(subject, rest, "Mend them likewise.")] if more > 0 else []
-        raise ItemsError(subject, [*problems[:_MOST_SHOWN], *last])
+        raise ItemsError(subject, shown(problems, subject))
     return list(items.values())
+
+
+def shown(problems: Sequence[Problem], subject: str) -> list[Problem]:
+    """Problems of rows as they are told: more than three that are alike as one, which names their places (beyond twenty
+    counted); and of what is left twenty, the rest counted.
+    """
+    alike: dict[tuple[str, str], list[Problem]] = {}
+    for problem in problems:
+        alike.setdefault((problem.what, problem.fix), []).append(problem)
+    groups: list[list[Problem]] = []
+    for problem in problems:
+        some = alike[problem.what, problem.fix]
+        if len(some) <= _MOST_ALIKE:
+            groups.append([problem])
+        elif some[0] is problem:
+            groups.append(some)
+    told = [Problem(_places(some), some[0].what, some[0].fix) for some in groups[:_MOST_SHOWN]]
+    more = sum(map(len, groups[_MOST_SHOWN:]))
+    rest = f"{more} row{'s' if more > 1 else ''} more"
+    return [*told, *([Problem(subject, rest, "Mend them likewise.")] if more else [])]
+
+
+def _places(alike: Sequence[Problem]) -> str:
+    """``rows.jsonl:3, 7, 9``, the name of the file once."""
+    first = alike[0].where
+    file = first[: first.rfind(":") + 1]
+    named = [first, *(one.where.removeprefix(file) for one in alike[1:_MOST_SHOWN])]
+    more = len(alike) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")
 
 
 def text(fields: Mapping[str, Any], name: str, *, blank: bool = False) -> str:
