@@ -62,7 +62,8 @@ def lint_prompts(
     placeholders once and its braces closed, letters of the language's script
     alone, its kind of quotation marks and colons, no role markers, no stray
     spaces or invisible characters, and Unicode's form NFC; the forced
-    beginning of an answer must end in an opened quotation mark. XNLI's
+    beginning of an answer must end in an opened quotation mark, and not
+    right behind the word for question, which would quote the question. XNLI's
     harness words are quoted from elsewhere, faults included: of them only
     placeholders, spaces and the three words are checked.
 

@@ -52,6 +52,20 @@ def test_a_good_template_with_a_sentence_to_go_on_has_no_problem(language: str) 
 
 
 @pytest.mark.parametrize(
+    ("language", "prefix"),
+    [
+        ("de", "Laut Text lautet die Antwort auf die Frage „"),
+        ("hi", 'इस प्रश्न "'),
+        ("zh", "请回答问题“"),
+        ("th", 'คำถาม "'),
+    ],
+)
+def test_a_quotation_behind_the_word_for_question_would_be_the_question(language: str, prefix: str) -> None:
+    (problem,) = lint.template_problems("xquad", dataclasses.replace(XQUAD[language], prefix=prefix))
+    assert "as if the question were quoted" in problem.what
+
+
+@pytest.mark.parametrize(
     ("language", "field", "old", "new", "said"),
     [
         ("de", "prompt", "{context}", "Text", "lacks {context}"),

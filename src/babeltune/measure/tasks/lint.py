@@ -125,6 +125,7 @@ def template_problems(task: str, template: Template) -> list[Problem]:
         found += _written_problems(f"{where}, prefix", prefix, language)
         if "\n" in prefix:
             found.append(Problem(f"{where}, prefix", "holds a line break", "Write it in one line."))
+        found += _question_problems(f"{where}, prefix", template)
     parts = {f"{where}, prompt": template.prompt, f"{where}, prefix": prefix}
     found += _quote_problems(parts, language, forced=f"{where}, prefix" if prefix else "")
     return found
@@ -267,6 +268,16 @@ def _choice_problems(where: str, text: str) -> list[Problem]:
     wrong += [f"has {label} before {{{one}}}" for label, one in labelled.items() if label != one]
     fix = "Name each choice so, and before its own text; А, В, С and Е of Cyrillic look like A, B, C and E of Latin."
     return [Problem(where, "; ".join(wrong), fix)] if wrong else []
+
+
+def _question_problems(where: str, template: Template) -> list[Problem]:
+    """A quotation that is opened right behind the word for question: a model goes on with the question, not the answer."""
+    heading = re.search(r"^(.+?)\s?[:：﹕]\s*\{question\}", template.prompt, re.MULTILINE)
+    before = template.prefix.rstrip(f"{''.join(PAIRS)}{STRAIGHT} \u00a0")
+    if not heading or not before.casefold().endswith(heading[1].casefold()):
+        return []
+    what = f"opens the quotation behind '{heading[1]}', as if the question were quoted"
+    return [Problem(where, what, "Put the verb between the two.")]
 
 
 def _quote_problems(parts: Mapping[str, str], language: str, forced: str = "") -> list[Problem]:
