@@ -107,10 +107,9 @@ def test_a_wrong_row_of_another_split_does_not_matter(tmp_path: Path) -> None:
     assert prompts(task(written(tmp_path, {"split": "dev"}, {"prompt": "Hallo"}))) == {"2": "Hallo"}
 
 
-def test_beyond_twenty_wrong_rows_the_others_are_counted(tmp_path: Path) -> None:
-    found = problems(task(written(tmp_path, *[{"prompt": 1}] * 40)))
-    assert len(found) == 21
-    assert found[-1].what.startswith("20 ")
+def test_what_is_wrong_with_many_rows_is_told_once_with_their_places(tmp_path: Path) -> None:
+    [found] = problems(task(written(tmp_path, *[{"prompt": 1}] * 40)))
+    assert found.where == f"de.jsonl:{', '.join(map(str, range(1, 21)))} and 20 more"
 
 
 def test_a_missing_file_and_an_empty_split_are_problems(tmp_path: Path) -> None:

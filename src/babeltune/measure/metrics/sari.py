@@ -117,7 +117,7 @@ def _counted(
     bounds = [int(lengths[:number].sum()), int(lengths[: 2 * number].sum())]
     last = np.zeros(len(tokens) + 1, dtype=bool)
     last[np.cumsum(lengths)[lengths > 0] - 1] = True
-    words = int(tokens.max(initial=0)) + 1
+    bits = int(tokens.max(initial=0)).bit_length()
     counts = np.zeros((number, ORDERS, 9), dtype=np.int64)
     scores = np.zeros((3, number))
     # A gram is a sentence's gram of one token less, and the token after it in the same text.
@@ -127,8 +127,8 @@ def _counted(
         if order:
             going = ~last[ends]
             grams, ends = grams[going], ends[going] + 1
-        found, grams = _distinct(np.multiply(grams, words, dtype=np.int64) + tokens[ends])
-        owner = owner[found // words]
+        found, grams = _distinct(np.left_shift(grams, bits, dtype=np.int64) + tokens[ends])
+        owner = owner[found >> bits]
         said, made, wanted = np.split(grams, np.searchsorted(ends, bounds))
         counts[:, order], own = _operations(said, made, wanted, owner, several)
         scores += own
@@ -214,7 +214,7 @@ def tokenize(sentences: Sequence[str], tokenizer: TokenizerName) -> list[list[st
     ``13a`` is for languages with spaces (and what the authors use for all); ``zh`` parts Chinese characters; ``ja-char``
     every character, where words are not spaced and no segmenter is at hand; ``none`` takes words between spaces.
     """
-    words, at, lengths = _words(sentences, b"\n" if tokenizer == "zh" else b" ", lower=False)
+    words, at, lengths = _words(sentences, "\n" if tokenizer == "zh" else " ", lower=False)
     tokens = _tokens(words, tokenizer)
     bounds = np.concatenate([[0], np.cumsum(lengths)])
     return [
@@ -227,40 +227,44 @@ def _numbered(sentences: Sequence[str], tokenizer: TokenizerName) -> tuple[Count
     """All tokens in lower case as numbers, and how many of them each sentence has."""
     import pyarrow
 
-    words, at, lengths = _words(sentences, b"\n" if tokenizer == "zh" else b" ", lower=True)
+    words, at, lengths = _words(sentences, "\n" if tokenizer == "zh" else " ", lower=True)
     tokens = _tokens(words, tokenizer)
     known: defaultdict[str, int] = defaultdict(itertools.count().__next__)
     flat = np.fromiter(map(known.__getitem__, itertools.chain.from_iterable(tokens)), dtype=np.int64)
-    starts = np.cumsum([0, *map(len, tokens)], dtype=np.int32)
+    starts = np.cumsum(np.fromiter(itertools.chain([0], map(len, tokens)), dtype=np.int32), dtype=np.int32)
     # Word after word, the numbers of its tokens.
     taken = pyarrow.ListArray.from_arrays(starts, flat).take(at)
     ends = taken.offsets.to_numpy()[np.cumsum(lengths)]
     return taken.flatten().to_numpy(), np.diff(ends, prepend=0)
 
 
-def _words(sentences: Sequence[str], apart: bytes, *, lower: bool) -> tuple[list[str], Counts, Counts]:
+def _words(sentences: Sequence[str], apart: str, *, lower: bool) -> tuple[list[str], Counts, Counts]:
     """The distinct words between spaces, which of them stand one after the other, and how many in each sentence.
 
     Only ``apart`` parts words here: one may be empty, or hold other white space, but no end of a line.
     """
     import pyarrow
-    from pyarrow import compute
 
     if not sentences:
         return [], np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    joined = _LINE.join(sentences)
-    if joined.count(_LINE) >= len(sentences):
-        joined = _LINE.join(sentence.replace(_LINE, " ") for sentence in sentences)
+    joined = _LINE.join([*sentences, ""])
+    if joined.count(_LINE) > len(sentences):
+        joined = _LINE.join([*(sentence.replace(_LINE, " ") for sentence in sentences), ""])
     # 13a joins a word that was broken over lines.
-    joined = joined.lower() if lower else joined
-    joined = joined.replace("-\n", "").replace("\n", " ").replace(_APART, " ")
-    # Bytes, for half a surrogate pair is no text to Arrow.
-    whole = pyarrow.array([joined.encode("utf-8", "surrogatepass")], pyarrow.binary())
-    lines = compute.split_pattern(whole, pattern=_LINE.encode()).flatten()
-    words = compute.split_pattern(lines, pattern=apart)
-    encoded = words.flatten().dictionary_encode()
-    distinct = _APART.encode().join(encoded.dictionary.to_pylist()).decode("utf-8", "surrogatepass")
-    return distinct.split(_APART), encoded.indices.to_numpy(), np.diff(words.offsets.to_numpy())
+    joined = joined.replace("-\n", "").replace("\n", " ") if "\n" in joined else joined
+    joined = joined.replace(_APART, " ")
+    # Bytes, for half a surrogate pair is no text to Arrow. Each word keeps what stands behind it: nothing is copied.
+    data = joined.encode("utf-8", "surrogatepass")
+    codes = np.frombuffer(data, dtype=np.uint8)
+    ends = np.flatnonzero((codes == ord(_LINE)) | (codes == ord(apart)))
+    last = codes[ends] == ord(_LINE)
+    offsets = np.zeros(len(ends) + 1, dtype=np.int64)
+    np.add(ends, 1, out=offsets[1:])
+    buffers = [None, pyarrow.py_buffer(offsets), pyarrow.py_buffer(data)]
+    words = pyarrow.Array.from_buffers(pyarrow.large_binary(), len(ends), buffers).dictionary_encode()
+    distinct = b"".join(words.dictionary.to_pylist()).decode("utf-8", "surrogatepass").replace(apart, _LINE)
+    distinct = distinct.lower() if lower else distinct
+    return distinct.split(_LINE)[:-1], words.indices.to_numpy(), np.diff(np.flatnonzero(last), prepend=-1)
 
 
 def _tokens(words: Sequence[str], tokenizer: TokenizerName) -> list[list[str]]:
