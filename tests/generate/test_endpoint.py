@@ -13,7 +13,7 @@ import pytest
 
 from asking import COLD, MODEL, PATIENCE, PRICE, Bench, bench, judge
 from babeltune.errors import EngineError, InputError, StoreError
-from babeltune.generate import exchange
+from babeltune.generate.asking import exchange
 from babeltune.generate.endpoint import Endpoint, EndpointEngine
 from babeltune.generate.ledger import Ledger
 from babeltune.generate.prices import Price, upper_bound

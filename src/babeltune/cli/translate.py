@@ -271,7 +271,7 @@ def _audited(row: Row) -> dict[str, Any]:
 def _estimate(work: Originals, languages: Sequence[str], model: str, how: How, kept: Path, price: Price | None) -> None:
     """Say what it would take, if no reply had to be asked for again."""
     from babeltune.data.translate import expected
-    from babeltune.generate.dialect import messages_of
+    from babeltune.generate.asking.dialect import messages_of
     from babeltune.generate.ledger import Ledger, key_of
     from babeltune.generate.prices import cost
 

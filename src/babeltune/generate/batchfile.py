@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
 
+from babeltune.generate.asking.filing import Filing
+from babeltune.generate.asking.provider import OPENAI, Terms
 from babeltune.generate.endpoint import Endpoint, EndpointEngine, Finding
-from babeltune.generate.filing import Filing
 from babeltune.generate.ledger import Ledger
 from babeltune.generate.prices import Prices
-from babeltune.generate.provider import OPENAI, Terms
 from babeltune.records import Output, Request
 
 

@@ -1,9 +1,9 @@
 """Engine on any OpenAI-compatible server: many requests in flight, faults survived, every reply kept and paid for once.
 
-    Endpoint  where and how to ask      EndpointEngine  asks
-    sending.py  the requests in flight  exchange.py  all tries of one     wire.py  one call
-    dialect.py  what is said            reply.py  what comes back         finding.py  what the server can
-    pace.py, purse.py  limits           ledger.py  all that came          dead_end.py  what ends a run
+    Endpoint  where and how to ask      EndpointEngine  asks      ledger.py  all that came
+    asking/   sending.py  the requests in flight    exchange.py  all tries of one    wire.py      one call
+              dialect.py  what is said              reply.py     what comes back     finding.py   what the server can
+              pace.py, purse.py  limits             dead_end.py  what ends a run
 
 What the ledger has answered is never sent again, so a run that was stopped, by whatever, goes on with what is missing.
 """
@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from babeltune.errors import EngineError, InputError, Problem
-from babeltune.generate.dialect import Dialect, Format
-from babeltune.generate.finding import HELD, IN_WORDS, PLAIN, TEXT, holds, weaken
+from babeltune.generate.asking.dialect import Dialect, Format
+from babeltune.generate.asking.finding import HELD, IN_WORDS, PLAIN, TEXT, holds, weaken
+from babeltune.generate.asking.sending import Asking, Sending
 from babeltune.generate.ledger import Ledger
 from babeltune.generate.prices import Prices
-from babeltune.generate.sending import Asking, Sending
 from babeltune.records import Output, Request
 
 log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-from babeltune.generate.database import Database
+from babeltune.generate.asking.database import Database
 from babeltune.records import Sampling
 
 State = Literal["answered", "empty", "refused", "failed"]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from babeltune.data import twin
 from babeltune.data.translate import chat_request, expected, text_request
-from babeltune.generate.dialect import messages_of
+from babeltune.generate.asking.dialect import messages_of
 from babeltune.generate.ledger import Ledger, Spent, key_of
 from babeltune.generate.prices import cost
 from babeltune.measure.judge import Judge

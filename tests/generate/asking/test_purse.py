@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from babeltune.generate.purse import Purse
+from babeltune.generate.asking.purse import Purse
 
 calls = st.lists(st.tuples(st.floats(0, 3), st.floats(0, 1)), max_size=40)
 """Worst case, and the share of it that the call turns out to cost."""

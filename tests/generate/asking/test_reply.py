@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from babeltune.generate.reply import UnreadableError, fault, read, refusal
+from babeltune.generate.asking.reply import UnreadableError, fault, read, refusal
 
 
 def body(content: Any = "Yes.", finish: str | None = "stop", **changed: Any) -> str:

@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from babeltune.errors import EngineError
-from babeltune.generate.dialect import Dialect
-from babeltune.generate.keeping import Keeping
+from babeltune.generate.asking.dialect import Dialect
+from babeltune.generate.asking.keeping import Keeping
+from babeltune.generate.asking.pace import Pace, backoff
+from babeltune.generate.asking.purse import Purse
+from babeltune.generate.asking.reply import Fault, Reply
+from babeltune.generate.asking.wire import Wire, encode
 from babeltune.generate.ledger import Entry, State
-from babeltune.generate.pace import Pace, backoff
 from babeltune.generate.prices import Price, cost, upper_bound
-from babeltune.generate.purse import Purse
-from babeltune.generate.reply import Fault, Reply
-from babeltune.generate.wire import Wire, encode
 from babeltune.records import Request
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import pytest
 
 from asking import COLD, SCHEMA, judge
 from babeltune.errors import EngineError
-from babeltune.generate.dialect import Dialect, messages_of
-from babeltune.generate.finding import HELD, holds
-from babeltune.generate.reply import Reply
+from babeltune.generate.asking.dialect import Dialect, messages_of
+from babeltune.generate.asking.finding import HELD, holds
+from babeltune.generate.asking.reply import Reply
 from babeltune.records import Request, Sampling
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from babeltune.errors import EngineError
-from babeltune.generate.reply import Fault
+from babeltune.generate.asking.reply import Fault
 
 if TYPE_CHECKING:
     from babeltune.generate.endpoint import Endpoint

@@ -6,9 +6,9 @@ import json
 import pytest
 
 from asking import MODEL, Bench, bench
+from babeltune.generate.asking.reply import Fault, Reply
+from babeltune.generate.asking.wire import Wire, encode
 from babeltune.generate.endpoint import Endpoint
-from babeltune.generate.reply import Fault, Reply
-from babeltune.generate.wire import Wire, encode
 from faultserver import KEY
 
 

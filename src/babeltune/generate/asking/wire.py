@@ -12,10 +12,10 @@ import ssl
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from babeltune.generate import reply as replies
+from babeltune.generate.asking import reply as replies
+from babeltune.generate.asking.pace import retry_after
+from babeltune.generate.asking.reply import Fault, Reply
 from babeltune.generate.ledger import HIDDEN, SHORTEST_SECRET
-from babeltune.generate.pace import retry_after
-from babeltune.generate.reply import Fault, Reply
 
 if TYPE_CHECKING:
     from httpx2 import AsyncClient

@@ -22,7 +22,7 @@ from babeltune.generate.endpoint import Endpoint, EndpointEngine
 from babeltune.generate.ledger import Ledger
 from killed_asking import prompts
 
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[2]
 FAULTY = (
     "429,ok", "429:0.02,ok", "429ms:5,ok", "429date:0,ok", "500,ok", "503,ok", "408,ok", "409,ok", "502,500,ok", "reset,ok",
     "reset0,ok", "slow", "truncated,ok", "html,ok", "empty,ok", "null,ok", "fenced", "two", "string", "seven", "cut", "other",

@@ -16,18 +16,18 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from babeltune.errors import BabeltuneError
-from babeltune.generate.dead_end import dead_end
-from babeltune.generate.dialect import Dialect
-from babeltune.generate.exchange import Exchange
-from babeltune.generate.interrupts import refuse_inside_loop, run
-from babeltune.generate.keeping import Keeping
+from babeltune.generate.asking.dead_end import dead_end
+from babeltune.generate.asking.dialect import Dialect
+from babeltune.generate.asking.exchange import Exchange
+from babeltune.generate.asking.interrupts import refuse_inside_loop, run
+from babeltune.generate.asking.keeping import Keeping
+from babeltune.generate.asking.outputs import NoAnswer, kept_output, key_for, without
+from babeltune.generate.asking.pace import Pace
+from babeltune.generate.asking.purse import Purse
+from babeltune.generate.asking.reply import Fault, Reply
+from babeltune.generate.asking.wire import Wire
 from babeltune.generate.ledger import Ledger
-from babeltune.generate.outputs import NoAnswer, kept_output, key_for, without
-from babeltune.generate.pace import Pace
 from babeltune.generate.prices import Price
-from babeltune.generate.purse import Purse
-from babeltune.generate.reply import Fault, Reply
-from babeltune.generate.wire import Wire
 from babeltune.records import Output, Request
 
 if TYPE_CHECKING:

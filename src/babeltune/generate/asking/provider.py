@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from babeltune.errors import EngineError
-from babeltune.generate import reply as replies
+from babeltune.generate.asking import reply as replies
+from babeltune.generate.asking.pace import backoff, retry_after
+from babeltune.generate.asking.reply import Fault, Reply
+from babeltune.generate.asking.requestfile import URL
 from babeltune.generate.ledger import HIDDEN, SHORTEST_SECRET, Batch
-from babeltune.generate.pace import backoff, retry_after
-from babeltune.generate.reply import Fault, Reply
-from babeltune.generate.requestfile import URL
 
 if TYPE_CHECKING:
     from types import TracebackType

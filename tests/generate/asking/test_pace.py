@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from babeltune.generate import pace
-from babeltune.generate.pace import Bucket, Pace, backoff, retry_after
+from babeltune.generate.asking import pace
+from babeltune.generate.asking.pace import Bucket, Pace, backoff, retry_after
 
 
 class Clock:

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from babeltune.errors import EngineError
-from babeltune.generate.interrupts import refuse_inside_loop, run
+from babeltune.generate.asking.interrupts import refuse_inside_loop, run
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from babeltune.errors import EngineError
-from babeltune.generate.dialect import messages_of
+from babeltune.generate.asking.dialect import messages_of
+from babeltune.generate.asking.reply import refusal
 from babeltune.generate.ledger import Entry, key_of
-from babeltune.generate.reply import refusal
 from babeltune.records import Output, Request
 
 NoAnswer = Literal["refused", "failed", "unsent"]

@@ -20,13 +20,13 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from babeltune.errors import EngineError
+from babeltune.generate.asking.outputs import NoAnswer, kept_output, key_for, without
+from babeltune.generate.asking.provider import Line, Provider, Standing, Terms
+from babeltune.generate.asking.reply import Fault, Reply
+from babeltune.generate.asking.requestfile import RequestFile, line_of, worst_of
+from babeltune.generate.asking.wire import encode
 from babeltune.generate.ledger import Batch, Entry, State, Waiting
-from babeltune.generate.outputs import NoAnswer, kept_output, key_for, without
 from babeltune.generate.prices import cost, upper_bound
-from babeltune.generate.provider import Line, Provider, Standing, Terms
-from babeltune.generate.reply import Fault, Reply
-from babeltune.generate.requestfile import RequestFile, line_of, worst_of
-from babeltune.generate.wire import encode
 from babeltune.records import Output, Request
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from babeltune.generate.dialect import Dialect, Format
-from babeltune.generate.reply import Reply
+from babeltune.generate.asking.dialect import Dialect, Format
+from babeltune.generate.asking.reply import Reply
 from babeltune.records import Request, Sampling
 
 CELL = "check"
