@@ -13,12 +13,16 @@ from hypothesis import strategies as st
 
 from babeltune.data.makeup import Makeup, Mixing, counted, multi, named, without
 from babeltune.data.mixes import Mix, build
+from babeltune.data.overlap import Overlap
 from babeltune.data.twin import Block, Twin, assemble, blocks, lined_up, of_block, prove
 from babeltune.errors import MixError
-from babeltune.records import Chat, Turn
+from babeltune.records import Chat, Item, Turn
 
 PAPER = Mixing()
 AS_RUN = Mixing(protocol="as-run")
+
+NOTHING_ASKED = Overlap(())
+"""No test prompt that a translation could hold."""
 
 
 def chat(name: str, language: str = "en") -> Chat:
@@ -173,7 +177,7 @@ def test_all_twins_hold_monos_ids_and_nest(given_: tuple[Mixing, list[Chat]]) ->
         assert more.mix.ids("en") < fewer.mix.ids("en")
         for code in set(fewer.mix.languages) - {"en"}:
             assert more.mix.ids(code) == fewer.mix.ids(code)
-    assert all(claim.holds for claim in prove(mono, twins, mixing))
+    assert all(claim.holds for claim in prove(mono, twins, mixing, NOTHING_ASKED))
 
 
 @given(ladders())
@@ -217,7 +221,7 @@ def test_a_chat_without_a_translation_stays_and_is_counted() -> None:
     assert twin.left == {"ru": tuple(lost)}
     assert sorted(ids(twin.mix.chats)) == sorted(ids(mono.chats))
     assert (len(twin.mix.ids("es")), len(twin.mix.ids("ru")), len(twin.mix.ids("en"))) == (40, 38, 22)
-    claims = {claim.name: claim for claim in prove(mono, [twin], mixing)}
+    claims = {claim.name: claim for claim in prove(mono, [twin], mixing, NOTHING_ASKED)}
     told = claims.pop("every chat of a block is translated")
     assert (told.holds, told.binding, told.detail) == (False, False, "t 2 of 'ru'")
     assert all(claim.holds and claim.binding for claim in claims.values())
@@ -277,7 +281,9 @@ def test_a_twin_that_breaks_its_promise_is_found_out() -> None:
     rows = whole.mix.chats
 
     def broken(*chats: Chat) -> list[str]:
-        return [claim.name for claim in prove(mono, [Twin(Mix("t", chats), {})], mixing) if not claim.holds]
+        return [
+            claim.name for claim in prove(mono, [Twin(Mix("t", chats), {})], mixing, NOTHING_ASKED) if not claim.holds
+        ]
 
     assert broken(*rows) == []
     assert broken(*rows[:-1], chat("other", "es")) == ["twins hold the chats of 'mono'"]
@@ -286,3 +292,15 @@ def test_a_twin_that_breaks_its_promise_is_found_out() -> None:
     assert broken(*rows[:-1], replace(rows[-1], turns=rows[-1].turns[:1])) == [
         "translations have their originals' turns"
     ]
+
+
+def test_a_test_prompt_in_a_translation_is_found_out() -> None:
+    """Chats are held against the prompts before the draw; a translation can bring one back in another language."""
+    mixing = Mixing(size=4, each=2, order=("es",))
+    mono = Mix("mono", tuple(chat(f"c{at}") for at in range(4)))
+    said = "¿Cómo se hace el pan en casa?"
+    turned = replace(mono.chats[3], language="es", turns=(Turn("user", said), Turn("assistant", "Con harina.")))
+    twin = Twin(Mix("twin-2", (*mono.chats[:3], turned)), {})
+    found = {claim.name: claim for claim in prove(mono, [twin], mixing, Overlap([Item("p1", "es", said)]))}
+    assert not found["no test prompt in translations"].holds
+    assert "c3" in found["no test prompt in translations"].detail
