@@ -70,9 +70,9 @@ def judge(
     Before it costs anything, see what it will come to (`babeltune plan`) and
     whether it can be relied on (`--check`).
 
-    Examples: `babeltune judge studies/pocket-judged.yaml --check`,
-    `babeltune judge studies/pocket-judged.yaml --max-cost 5`,
-    `babeltune judge studies/pocket-judged.yaml --against ratings.csv`.
+    Examples: `babeltune judge studies/native-vs-translated.yaml --check`,
+    `babeltune judge studies/native-vs-translated.yaml --max-cost 5`,
+    `babeltune judge studies/native-vs-translated.yaml --against ratings.csv`.
     """
     asked = [name for name, given in (("--check", check), ("--reparse", reparse), ("--against", against)) if given]
     problems = []

@@ -169,13 +169,14 @@ def _table(heading: str, counts: Mapping[tuple[str, State, str], int], at: int, 
         states.setdefault(str(place[at]), Counter())[place[1]] += count
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column(heading, overflow="fold", min_width=_NAMED)
-    for column in (*STATES, "replies", "read", "written", "dollars"):
+    shown = [state for state in STATES if any(count[state] for count in states.values())]
+    for column in (*shown, "replies", "read", "written", "dollars"):
         table.add_column(column, justify="right", no_wrap=True)
     dearest = sorted(states, key=lambda name: -spent.get(name, Spent()).dollars)
     for name in dearest[:_MOST]:
         sums = spent.get(name, Spent())
         money = f"{sums.dollars:,.4f}" if sums.unpriced < sums.calls or not sums.calls else "-"
-        numbers = [states[name][state] for state in STATES] + [sums.calls, sums.prompt_tokens, sums.completion_tokens]
+        numbers = [states[name][state] for state in shown] + [sums.calls, sums.prompt_tokens, sums.completion_tokens]
         table.add_row(escape(visible(name)), *(f"{number:,}" if number else "" for number in numbers), money)
     if len(dearest) > _MOST:
         table.add_row(f"{len(dearest) - _MOST:,} more")
