@@ -9,9 +9,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,6 +17,7 @@ from babeltune.measure.judge import LEVELS
 from babeltune.measure.raters import read_ratings
 from babeltune.report.sheet import COLUMNS, Entry, Sheet, page, table
 from browser import Browser, browser, chromium
+from markup import Parsed
 
 HOSTILE = (
     "</script><script>document.title = 'run'</script>",
@@ -43,43 +42,6 @@ def sheet(*responses: str, prompt: str = "Was ist ein Hund?") -> Sheet:
         for index, (name, text) in enumerate(zip(names, responses, strict=True))
     ]
     return Sheet("de", tuple(entries), LEVELS)
-
-
-class Parsed(HTMLParser):
-    """Elements with their attributes, the text of each script and style, and all other text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.inside: list[tuple[str, str]] = []
-        self.comments: list[str] = []
-        self.words = ""
-        self._raw: str | None = None
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag in ("script", "style"):
-            self._raw = tag
-            self.inside.append((tag, ""))
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == self._raw:
-            self._raw = None
-
-    def handle_data(self, data: str) -> None:
-        if self._raw:
-            self.inside[-1] = self._raw, self.inside[-1][1] + data
-        else:
-            self.words += data
-
-    def handle_comment(self, data: str) -> None:
-        self.comments.append(data)
-
-    @property
-    def data(self) -> Any:
-        return json.loads(self.inside[1][1])
 
 
 def rows(text: str) -> list[dict[str, str]]:
