@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -24,3 +25,9 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from doubles import tiny_model
 
     return tiny_model(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c() -> None:
+    """As in a terminal, also where the tests run behind something that ignores it (``nohup``, a background job)."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
