@@ -151,6 +151,30 @@ class Merging:
         )
         self.reload_weights(weights_iterator=merged)
 
+    def babeltune_keep_draws(self: Any) -> None:
+        """Have no number of a request's own spent on the parts of a prompt that is read in several.
+
+        After each part but the last, vLLM 0.32 draws a token, drops it and winds the generator back. A CPU's cannot be
+        wound back, and the engine would die. Here such a row draws from the common generator.
+        """
+        runner = self.model_runner
+        sample, keep = runner._sample, runner._bookkeeping_sync
+        held: dict[int, torch.Generator] = {}
+
+        def sample_without(*given: Any, **named: Any) -> Any:
+            rows = runner.discard_request_mask.np[: runner.input_batch.num_reqs].nonzero()[0].tolist()
+            generators = runner.input_batch.generators
+            held.update({row: generators.pop(row) for row in rows if row in generators})
+            return sample(*given, **named)
+
+        def keep_and_return(*given: Any, **named: Any) -> Any:
+            found = keep(*given, **named)
+            runner.input_batch.generators.update(held)
+            held.clear()
+            return found
+
+        runner._sample, runner._bookkeeping_sync = sample_without, keep_and_return
+
 
 def _files(base: Path) -> list[str]:
     index = base / _INDEX

@@ -450,7 +450,7 @@ class VllmEngine:
             if on_cpu:
                 more["max_num_batched_tokens"] = _CPU_TOKENS
         try:
-            return vllm.LLM(
+            llm = vllm.LLM(
                 str(self.folder),
                 dtype=self.dtype,
                 load_format="safetensors",  # no pickle
@@ -460,8 +460,13 @@ class VllmEngine:
                 enable_prefix_caching=True,
                 generation_config="vllm",  # the end is the tokenizer's end token alone
                 worker_extension_cls=f"{merging.__name__}.{merging.Merging.__name__}",
+                # Else a small model may write white space until its tokens are spent; with "auto" this is refused.
+                structured_outputs_config={"backend": "guidance", "disable_any_whitespace": True},
                 **more,
             )
+            if on_cpu:
+                llm.collective_rpc("babeltune_keep_draws")
+            return llm
         except (ValueError, RuntimeError, OSError) as error:
             raise EngineError(
                 f"{self.folder}: vLLM cannot start ({_told(error)}). Where memory is too small, give it a smaller model"
