@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from faultserver import SCRIPT, Connection, Server, error, tokens
+from faultserver import SCRIPT, Connection, Server, error, hang_up, tokens
 
 CALLS = ("upload", "create", "list", "retrieve", "content")
 
@@ -236,7 +236,7 @@ def providing(server: BatchServer) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1"
     finally:
-        loop.call_soon_threadsafe(listening.close)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
+        loop.run_until_complete(hang_up(server, listening))
         loop.close()

@@ -98,6 +98,8 @@ class Server:
     flying: int = 0
     most_flying: int = 0
     times: list[float] = field(default_factory=list)
+    open: set[asyncio.Transport] = field(default_factory=set)
+    """Connections."""
 
     def refusal(self, head: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
         """The error that this request deserves whatever its script says."""
@@ -146,6 +148,10 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
+        self.server.open.add(self.transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.server.open.discard(self.transport)
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
@@ -324,10 +330,19 @@ def running(server: Server) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1"
     finally:
-        loop.call_soon_threadsafe(listening.close)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
+        loop.run_until_complete(hang_up(server, listening))
         loop.close()
+
+
+async def hang_up(server: Server, listening: asyncio.Server) -> None:
+    """Close all that is open."""
+    listening.close()
+    while server.open:
+        for transport in list(server.open):
+            transport.abort()
+        await asyncio.sleep(0)
 
 
 def main() -> None:

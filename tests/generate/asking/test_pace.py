@@ -53,11 +53,22 @@ def test_nobody_waits_who_comes_late_enough():
     assert bucket.reserve() == 1
 
 
-def test_without_limits_nobody_waits(clock):
+def test_without_limits_who_comes_alone_does_not_wait(clock):
     free = Pace(clock=clock)
     for _ in range(100):
+        began = clock.now
         asyncio.run(free.turn(10_000))
-    assert clock.now == 100.0
+        assert clock.now == began
+        clock.now += 0.0006
+
+
+def test_those_that_come_at_once_are_spread(clock):
+    """Else they would come back at once, and wait for each other, each time anew."""
+    free = Pace(clock=clock)
+    began = clock.now
+    for _ in range(1000):
+        asyncio.run(free.turn(10_000))
+    assert clock.now - began == pytest.approx(1000 * 0.0006, rel=0.01)
 
 
 def test_tokens_keep_to_their_limit_once_replies_say_what_they_take(clock):
@@ -110,7 +121,7 @@ def test_after_a_pause_not_all_go_at_once(clock):
     for _ in range(5):
         asyncio.run(limited.turn(1))
         sent.append(clock.now)
-    assert sent == [130, 131, 132, 133, 134]
+    assert sent == pytest.approx([130, 131, 132, 133, 134])
 
 
 def test_a_pause_that_begins_while_one_waits_its_turn_is_kept(monkeypatch):

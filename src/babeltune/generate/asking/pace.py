@@ -11,6 +11,11 @@ from email.utils import parsedate_to_datetime
 
 _FIRST_WAIT = 0.5
 """Seconds: most of the first wait between tries (the official client's, openai 3.54, ``_constants.py``)."""
+_MOST_A_MINUTE = 100_000
+"""Requests of any server. Sent at once, they come back at once, wait for each other to be read, and go on in step for
+ever: spread over 0.6 ms each, 64 in flight at 50 ms each are answered a tenth faster."""
+_CLOSE = 0.001
+"""Seconds: who is only so much too early for that does not wait."""
 _BYTES_A_TOKEN = 4
 """Of a prompt, before the first reply says it better."""
 _NEW = 0.1
@@ -54,6 +59,7 @@ class Pace:
     ) -> None:
         self._clock = clock
         self._requests = Bucket(requests_per_minute, clock) if requests_per_minute else None
+        self._apart = Bucket(_MOST_A_MINUTE, clock)
         self._tokens = Bucket(tokens_per_minute, clock) if tokens_per_minute else None
         self._held = -float("inf")
         self._rate = 1 / _BYTES_A_TOKEN
@@ -71,7 +77,9 @@ class Pace:
         while True:
             while (wait := self._held - self._clock()) > 0:
                 await asyncio.sleep(wait)
+            apart = self._apart.reserve()
             wait = max(
+                apart if apart > _CLOSE else 0.0,
                 self._requests.reserve() if self._requests else 0.0,
                 self._tokens.reserve(tokens) if self._tokens else 0.0,
             )
