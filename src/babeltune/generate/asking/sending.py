@@ -118,15 +118,15 @@ class Sending:
                 that many in a row came to nothing, then with True.
         """
         asked = False
+        away = 0.0
         while True:
-            self._read()
-            away = 0.0
             while self._ready:
                 left = self._loop.time()
                 yield self._ready.popleft()
                 away += self._loop.time() - left
             if self._fatal is not None:
                 raise self._fatal
+            self._read()
             silent = self._unanswered >= _UNANSWERED
             if self._jobs and not self._stopped and (silent or not asked):
                 asked, self._unanswered = True, 0
@@ -134,7 +134,10 @@ class Sending:
                     self._stop()
             self._launch()
             if self._tasks:
+                if self._ready:
+                    self._news.set()  # what the ledger has does not wait; what is in flight gets its turn
                 run(self._loop, self._wait(away))
+                away = 0.0
             elif self._all_read and not self._jobs and not self._ready:
                 return
 
