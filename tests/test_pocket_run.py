@@ -10,7 +10,7 @@ import yaml
 
 from babeltune.study.check import open_study
 from babeltune.study.local import run
-from babeltune.study.steps import load_results
+from babeltune.study.reporting import load_results
 
 ROOT = Path(__file__).parents[1]
 

@@ -40,7 +40,7 @@ def simulated(curve: Mapping[str, float], *, n: int = 80, codes: Sequence[str] =
 
 def judged(curve: Mapping[str, float], members: Mapping[str, Sequence[str]] | None = None, **how: object) -> Verdict:
     chosen = members or {mix: MEMBERS[mix] for mix in curve if mix != "base"}
-    return verdict("Tiny", simulated(curve, **how), chosen, margin=0.1, in_kind=0.8)  # type: ignore[arg-type]
+    return verdict("Tiny", ("dialogue", "xx:xx", "agreement"), simulated(curve, **how), chosen, margin=0.1, in_kind=0.8)  # type: ignore[arg-type]
 
 
 def tail(found: Verdict) -> str:
@@ -88,7 +88,9 @@ def test_a_noisy_gain_is_not_shown() -> None:
     # Of twelve prompts four are won, three lost: 1/12 better, and nobody knows.
     ones = {"mono": (0, 0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0), "multi-2": (1, 1, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0)}
     scores = {mix: {"it": {str(at): [float(one)] for at, one in enumerate(row)}} for mix, row in ones.items()}
-    found = verdict("Tiny", scores, {mix: MEMBERS[mix] for mix in ones}, margin=0.1, in_kind=0.8)
+    found = verdict(
+        "Tiny", ("dialogue", "xx:xx", "agreement"), scores, {mix: MEMBERS[mix] for mix in ones}, margin=0.1, in_kind=0.8
+    )
     gain = found.contrasts[0].interval
     assert gain.low <= 0 < 0.1 <= gain.high
     assert (found.necessary, found.sufficient) == ("not shown", None)
@@ -192,7 +194,14 @@ def test_seen_languages_take_no_part_but_english_is_compared_apart() -> None:
     for mix, share in (("mono", 1.0), ("multi-2", 0.0), ("multi-3", 0.25)):
         for code in ("en", "es"):
             scores[mix][code] = {f"p{at:03}": [float(at < 80 * share)] for at in range(80)}
-    found = verdict("Tiny", scores, {mix: MEMBERS[mix] for mix in curve}, margin=0.1, in_kind=0.8)
+    found = verdict(
+        "Tiny",
+        ("dialogue", "xx:xx", "agreement"),
+        scores,
+        {mix: MEMBERS[mix] for mix in curve},
+        margin=0.1,
+        in_kind=0.8,
+    )
     assert found.unseen == UNSEEN
     assert (found.necessary, found.sufficient) == ("shown", 2)
     assert found.english is not None
@@ -212,7 +221,14 @@ def test_contrasts_are_paired_differences_of_every_two_mixes() -> None:
 
 def test_exactly_the_threshold_counts_as_in_kind() -> None:
     scores = {mix: {"it": {str(at): [float(at < 8)] for at in range(10)}} for mix in ("mono", "multi-2")}
-    found = verdict("Tiny", scores, {mix: MEMBERS[mix] for mix in scores}, margin=0.1, in_kind=0.8)
+    found = verdict(
+        "Tiny",
+        ("dialogue", "xx:xx", "agreement"),
+        scores,
+        {mix: MEMBERS[mix] for mix in scores},
+        margin=0.1,
+        in_kind=0.8,
+    )
     assert found.in_kind["mono"] == ("it",)
 
 

@@ -60,7 +60,7 @@ def results() -> Results:
         rows=tuple(rows("tiny")),
         verdicts=(
             {
-                "model": "tiny", "unseen": ["de"], "languages": {"mono": 1, "multi-2": 2},
+                "model": "tiny", "task": "dialogue", "prompting": "xx:xx", "metric": "agreement", "unseen": ["de"], "languages": {"mono": 1, "multi-2": 2},
                 "in_kind": {"mono": [], "multi-2": []}, "averages": {"mono": {**unseen, "value": 0.25}, "multi-2": unseen},
                 "contrasts": [contrast(0.25)], "necessary": "shown", "sufficient": None, "english": contrast(0.0),
                 "sentence": "tiny answers 0 of 1 unseen language in kind.",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from babeltune.study.check import open_study
 from babeltune.study.local import run
-from babeltune.study.steps import load_results
+from babeltune.study.reporting import load_results
 from doubles import study_file
 
 

@@ -29,9 +29,9 @@ from babeltune.report.results import TITLES
 from babeltune.study import local, tasks
 from babeltune.study.artefacts import JOURNAL, OUTPUTS, SCORES, read_lines
 from babeltune.study.check import Opened, open_study
+from babeltune.study.reporting import load_results
 from babeltune.study.session import Event
 from babeltune.study.spec import TASK_SPECS, AnyTaskSpec, SamplingSpec
-from babeltune.study.steps import load_results
 from doubles import study_file
 
 STUDY = SamplingSpec(temperature=0.8, top_p=0.9, max_tokens=50)

@@ -300,7 +300,7 @@ _KINDS = (
 def answer(opened: Opened) -> Results:
     """Print the table, the verdict in one sentence, what the judge lacks, and where to read on."""
     from babeltune.report import tables
-    from babeltune.study.steps import load_results
+    from babeltune.study.reporting import load_results
 
     results = load_results(opened)
     for model in results.models():
@@ -308,9 +308,9 @@ def answer(opened: Opened) -> Results:
             console.print()
             console.print(tables.terminal(results, model, board, two_lines=console.width < _WIDE))
     console.print()
-    for verdict in results.verdicts:
+    for verdict in results.headlines:
         console.print(verdict["sentence"], style="bold", markup=False, highlight=False, soft_wrap=True)
-    if not results.verdicts:
+    if not results.headlines:
         console.print("No verdict: it takes two mixes, a language that is in none of them, and its agreement.")
     if results.judging_stopped:
         console.print(results.judging_stopped, style="yellow", markup=False, highlight=False, soft_wrap=True)

@@ -38,6 +38,9 @@ class Verdict:
     """The answer for one model."""
 
     model: str
+    task: str
+    prompting: str
+    metric: str
     unseen: tuple[str, ...]
     """Languages that no mix holds."""
     languages: Mapping[str, int]
@@ -58,6 +61,7 @@ class Verdict:
 
 def verdict(
     model: str,
+    board: tuple[str, str, str],
     scores: Mapping[str, Mapping[str, Values]],
     members: Mapping[str, Sequence[str]],
     *,
@@ -68,6 +72,7 @@ def verdict(
 
     Args:
         model: its name, for the sentence.
+        board: task, prompting and metric of the scores.
         scores: mix -> language -> item -> values in [0, 1]. ``base`` may be among the mixes.
         members: mix -> languages of its chats; every mix but ``base``.
         margin: a gain below it does not count, in (0, 1).
@@ -121,7 +126,7 @@ def verdict(
     if "en" in scores[mixes[0]]:
         pair = difference({"en": scores[mixes[-1]]["en"]}, {"en": scores[mixes[0]]["en"]})
         english = Contrast(mixes[-1], mixes[0], pair)
-    found = Verdict(model, unseen, count, kind, averages, contrasts, necessary, sufficient, english, "")
+    found = Verdict(model, *board, unseen, count, kind, averages, contrasts, necessary, sufficient, english, "")
     return replace(found, sentence=_sentence(found, members, margin))
 
 

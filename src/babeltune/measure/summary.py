@@ -108,7 +108,9 @@ def verdicts(
 ) -> list[Verdict]:
     """One verdict a model on one metric; none for a model whose mixes and languages allow no contrast."""
     table: dict[str, dict[str, dict[str, Values]]] = defaultdict(lambda: defaultdict(dict))
-    for (model, mix, _, language, _), group in _grouped(scored).items():
+    about: dict[str, tuple[str, str]] = {}
+    for (model, mix, task, language, prompting), group in _grouped(scored).items():
+        about[model] = task, prompting
         values, _ = collect(group, metric)
         if values:
             table[model][mix][language] = values
@@ -126,7 +128,7 @@ def verdicts(
         }
         sizes = {len(set(codes)) for codes in members.values()}
         if len(sizes) >= 2 and members.keys() <= mixes.keys() and shared - seen:
-            found.append(verdict(model, complete, members, margin=margin, in_kind=in_kind))
+            found.append(verdict(model, (*about[model], metric), complete, members, margin=margin, in_kind=in_kind))
     return found
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from babeltune.report import figures, page, tables
+from babeltune.report import figures, page, stored, tables
 from babeltune.report.results import Results
 
 
 def render(results: Results, folder: Path) -> None:
-    """Write ``results.csv``, Figure 1 and Markdown tables of each model, and ``index.html``.
+    """Write ``results.json`` and ``items.parquet``, ``results.csv``, Figure 1 and Markdown tables of each model, and ``index.html``.
 
     ``exposure.csv`` is beside them where the study says what its models were pretrained on, and ``losses.svg`` and
     ``.png`` where the losses of its tunings were kept.
 
     Figure 1 is drawn where language agreement was measured. It is ``figure-1.svg`` and ``.png``; of several models each but the first has its name behind the number.
     """
+    stored.write(results, folder)
     results.table().write_csv(folder / "results.csv")
     if results.exposure:
         results.exposures().write_csv(folder / "exposure.csv")

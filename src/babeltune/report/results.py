@@ -139,11 +139,12 @@ class Results:
     rows: tuple[Mapping[str, Any], ...]
     """One a cell and metric (``measure.summary.Row``)."""
     verdicts: tuple[Mapping[str, Any], ...]
-    """One a model (``measure.plateau.Verdict``)."""
+    """One a model and table that allows one (``measure.plateau.Verdict``)."""
     claims: tuple[Mapping[str, Any], ...]
     """The mixes' guarantees (``data.mixes.Claim``)."""
     items: tuple[Mapping[str, Any], ...]
-    """One an output: cell, item, subject, prompt, references, response, values, notes, unscored."""
+    """One an output that is shown: cell, item, subject, prompt, references, response, values, notes, unscored. Of an
+    item either all outputs are shown or none."""
     recipe: Mapping[str, Any]
     """The study file with all defaults filled in."""
     labelled: Mapping[str, Any]
@@ -160,6 +161,25 @@ class Results:
     """Of a study with a judge."""
     shifts: tuple[Mapping[str, Any], ...] = ()
     """One a model and language that were judged directly and translated (``measure.summary.Shift``)."""
+    twins: Mapping[str, str] = field(default_factory=dict)
+    """Mix of translated chats -> the mix whose chats were translated."""
+    histogram: tuple[Mapping[str, Any], ...] = ()
+    """How often the judge gave each score: model, mix, language, reading (``direct``, ``translated``), score, count."""
+    splits: tuple[Mapping[str, Any], ...] = ()
+    """One a model, task, prompting and metric: where the variance comes from (``measure.variance.Split``)."""
+    corpora: tuple[Mapping[str, Any], ...] = ()
+    """What simplification was asked about: language, corpus, available (sentences), sampled."""
+    items_left_out: int = 0
+    """Outputs that are not among ``items``, as there are too many for a page; all are in the score files."""
+
+    @property
+    def headlines(self) -> tuple[Mapping[str, Any], ...]:
+        """The verdict of each model on the table that its verdict is about."""
+        return tuple(
+            one
+            for one in self.verdicts
+            if Board(one["task"], one["prompting"], one["metric"]) == self.judged(one["model"])
+        )
 
     @property
     def judging_stopped(self) -> str:

@@ -31,7 +31,7 @@ def grid(results: Results, model: str, board: Board) -> tuple[list[str], list[li
         [f"{LANGUAGES[code].name} ({code})", *(number(cells.get((mix, code))) for mix in mixes)]
         for code in results.languages(model, board)
     ]
-    for verdict in results.verdicts:
+    for verdict in results.headlines:
         if verdict["model"] == model and board == results.judged(model):
             averages = verdict["averages"]
             lines.append([f"average of {len(verdict['unseen'])} unseen", *(number(averages.get(mix)) for mix in mixes)])
