@@ -1,4 +1,4 @@
-"""The page: hostile text never becomes markup, nothing outside is fetched, and the policy names what may run."""
+"""The page as a file: hostile text never becomes markup, nothing outside is fetched, and the policy names what may run."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import re
 from typing import Any
 
 import pytest
+import worlds
 
+from babeltune.report.blocks import unpacked
 from babeltune.report.page import page
 from babeltune.report.results import Judging, Results
 from markup import Parsed
 
-SVG = {"tiny": '<svg xmlns="http://www.w3.org/2000/svg"></svg>'}
 HOSTILE = (
     "</script><script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
@@ -33,7 +34,7 @@ STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u20
 
 
 def parsed(results: Results) -> Parsed:
-    return Parsed(page(results, SVG))
+    return Parsed(page(results))
 
 
 def attacked(results: Results, text: str) -> Results:
@@ -44,47 +45,46 @@ def attacked(results: Results, text: str) -> Results:
         "prompt": text,
         "subject": text,
         "references": [text],
-        "notes": {"response": text, "prompt": text},
+        "notes": {"response": text, "prompt": text, text: text},
+        "unscored": {"agreement": text},
     }
+    mixes = {text: {"en": 1}, **results.mixes}
     return dataclasses.replace(
         results,
+        study=text,
+        mixes=mixes,
         items=(first, *results.items[1:]),
-        rows=tuple({**row, "reasons": {text: 1}} if row["unscored"] else row for row in results.rows),
+        rows=tuple({**row, "model": text, "signature": text, "reasons": {text: 1}} if row["unscored"] else row for row in results.rows),
         verdicts=({**results.verdicts[0], "sentence": text},),
         claims=({"name": text, "holds": False, "detail": text},),
         labelled={"counts": {text: 1}, "dropped": {text: 2}},
         left_out={text: 1},
         hashes={text: text},
         recipe={**results.recipe, "chats": text},
-    )
+    )  # fmt: skip
 
 
 def test_the_elements_are_those_of_a_harmless_page_whatever_the_text(results: Results) -> None:
     harmless = parsed(attacked(results, "nothing"))
-    assert [tag for tag, _ in harmless.inside] == ["style", "script", "script"]
+    assert [tag for tag, _ in harmless.inside] == ["style", *["script"] * 4]
     for text in HOSTILE:
         found = parsed(attacked(results, text))
-        assert found.elements == harmless.elements
+        assert [tag for tag, _ in found.elements] == [tag for tag, _ in harmless.elements]
         assert found.comments == []
         # The style and the script are ours to the letter.
         assert [found.inside[0], found.inside[2]] == [harmless.inside[0], harmless.inside[2]]
 
 
-@pytest.mark.parametrize("text", HOSTILE)
-def test_the_data_decodes_to_what_the_model_wrote(results: Results, text: str) -> None:
-    entry, *_ = parsed(attacked(results, text)).data["entries"]
-    assert entry["prompt"] == text
-    assert entry["answers"][0]["text"] == text
-
-
 def test_no_character_of_the_data_can_end_its_element(results: Results) -> None:
     for text in HOSTILE:
-        assert not set("<>&") & set(parsed(attacked(results, text)).inside[1][1])
+        found = parsed(attacked(results, text))
+        assert not set("<>&") & set(found.inside[1][1])
+        assert all(re.fullmatch("[A-Za-z0-9+/=]*", content) for _, content in found.inside[3:])
 
 
 def test_no_character_in_the_file_steers_the_text_around_it(results: Results) -> None:
     for text in HOSTILE:
-        html = page(attacked(results, text), SVG)
+        html = page(attacked(results, text))
         assert not STEERING.search(html)
         html.encode("utf-8")
 
@@ -99,19 +99,6 @@ def test_text_is_shown_as_it_is_otherwise(results: Results) -> None:
     assert text in parsed(attacked(results, text)).words
 
 
-def test_each_item_stands_once_with_the_answers_of_all_mixes(results: Results) -> None:
-    entries = parsed(results).data["entries"]
-    assert [(entry["item"], [answer["mix"] for answer in entry["answers"]]) for entry in entries] == [
-        ("p1", ["mono", "multi-2"]),
-        ("p2", ["mono"]),
-    ]
-    bread, brot = entries[0]["answers"]
-    assert (bread["text"], bread["value"], brot["text"], brot["value"]) == (
-        "Bread is food.", 0.0, "Brot ist Nahrung.", 1.0,
-    )  # fmt: skip
-    assert (entries[1]["answers"][0]["value"], entries[1]["answers"][0]["unscored"]) == (None, "empty")
-
-
 def policy(found: Parsed) -> dict[str, list[str]]:
     (content,) = [attrs["content"] for attrs in found.of("meta") if attrs.get("http-equiv")]
     assert content is not None
@@ -120,20 +107,20 @@ def policy(found: Parsed) -> dict[str, list[str]]:
 
 def test_the_policy_allows_the_one_script_and_the_one_style_and_nothing_else(results: Results) -> None:
     found = parsed(results)
-    (_, style), _, (_, script) = found.inside
+    (_, style), _, (_, script) = found.inside[:3]
     sha = {
         text: "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
         for text in (style, script)
     }
     assert policy(found) == {
         "default-src": ["'none'"],
-        "img-src": ["data:"],
         "script-src": [sha[script]],
         "style-src": [sha[style]],
         "base-uri": ["'none'"],
         "form-action": ["'none'"],
     }
-    assert [attrs.get("type") for attrs in found.of("script")] == ["application/json", None]
+    stored = ["application/octet-stream"] * (len(found.of("script")) - 2)
+    assert [attrs.get("type") for attrs in found.of("script")] == ["application/json", None, *stored]
 
 
 def test_nothing_runs_from_an_attribute(results: Results) -> None:
@@ -145,77 +132,56 @@ def test_nothing_runs_from_an_attribute(results: Results) -> None:
 def test_the_page_refers_to_nothing_outside_itself(results: Results) -> None:
     found = parsed(results)
     outward = ("src", "href", "srcset", "action", "data", "poster", "background", "formaction")
-    links = [attrs[name] for _, attrs in found.elements for name in outward if name in attrs]
-    (picture,) = links
-    assert picture is not None
-    assert base64.b64decode(picture.removeprefix("data:image/svg+xml;base64,")).decode() == SVG["tiny"]
+    links = [str(attrs[name]) for _, attrs in found.elements for name in outward if name in attrs]
+    assert links
+    assert all(link.startswith("#") for link in links)
     assert not re.search(r"url\(|@import|//", found.inside[0][1])
-    assert not {tag for tag, _ in found.elements} & {"iframe", "object", "embed", "link", "base", "form"}
+    assert not {tag for tag, _ in found.elements} & {"iframe", "object", "embed", "link", "base", "form", "img"}
 
 
 def test_the_script_shows_text_as_text_and_calls_nobody(results: Results) -> None:
-    _, _, (_, script) = parsed(results).inside
+    script = parsed(results).inside[2][1]
     makers_of_markup = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|createContextualFragment"
     callers = r"\beval\b|\bFunction\(|\bfetch\(|XMLHttpRequest|WebSocket|sendBeacon|\bimport\(|localStorage|cookie"
     assert not re.search(f"{makers_of_markup}|{callers}", script)
     assert "textContent" in script
 
 
-def test_what_the_script_looks_up_is_there_once(results: Results) -> None:
+def test_what_links_lead_to_is_there_once(results: Results) -> None:
     found = parsed(results)
     ids = [attrs["id"] for _, attrs in found.elements if "id" in attrs]
     assert len(ids) == len(set(ids))
-    wanted = set(re.findall(r'(?:\$|getElementById)\("([a-z]+)"\)', found.inside[2][1]))
-    assert wanted
-    assert wanted <= set(ids)
+    assert {str(attrs["href"])[1:].partition("?")[0] for attrs in found.of("a")} <= set(ids)
 
 
 def test_the_verdict_comes_first_and_the_numbers_follow(results: Results) -> None:
     words = parsed(results).words
-    order = ["tiny answers 0 of 1 unseen language in kind.", "0.75 [0.25, 1.00]", "+0.250", "mono holds the English"]
+    order = ["tiny answers 0 of 1 unseen language in kind.", "+0.250", "0.75 [0.25, 1.00]", "mono holds the English"]
     places = [words.index(text) for text in order]
     assert places == sorted(places)
-    assert "response not identified: empty (4)" in words
+    assert "response not identified: empty" in words
 
 
 def test_a_study_without_a_verdict_says_so(results: Results) -> None:
     assert "This study allows no verdict" in parsed(dataclasses.replace(results, verdicts=())).words
 
 
-def judged(results: Results, values: dict[str, float], notes: dict[str, str], unscored: dict[str, str]) -> Any:
-    """What the page says of an answer that a judge was to read."""
-    item = dict(results.items[0])
-    item |= {
-        "values": {**item["values"], **values},
-        "notes": {**item["notes"], **notes},
-        "unscored": {**item["unscored"], **unscored},
-    }
-    rows = tuple({**row, "metric": "helpfulness", "top": 6.0} for row in results.rows if row["metric"] == "agreement")
-    both = dataclasses.replace(results, items=(item,), rows=(*rows, *results.rows))
-    (entry,) = parsed(both).data["entries"]
-    (answer,) = entry["answers"]
-    return answer
+def test_each_language_has_its_finding(results: Results) -> None:
+    words = " ".join(parsed(worlds.study(languages=("en", "es", "de", "hi"))).words.split())
+    assert "Language by language" in words
+    assert "Hindi (hi)" in words
+    assert "Supervised minus zero-shot gain+0.11[+0.06, +0.16]" in words
+    assert "Add a tuning seed" in words
+    assert "Language by language" not in parsed(results).words  # verdicts that have none
 
 
-@pytest.mark.parametrize(
-    ("values", "state", "unscored", "mark"),
-    [
-        ({"helpfulness-raw": 4.0, "helpfulness": 4.0}, "ok", {}, "4 of 6"),
-        ({"helpfulness-raw": 5.0, "helpfulness": 1.0}, "ok", {}, "5 of 6, counts as 1: in another language"),
-        ({"helpfulness": 1.0}, "not asked", {}, "counts as 1: in another language"),
-        ({}, "unparsable", {"helpfulness": "the reply could not be read"}, "the reply could not be read"),
-    ],
-)
-def test_what_the_judge_said_stands_below_the_answer(
-    results: Results, values: dict[str, float], state: str, unscored: dict[str, str], mark: str
-) -> None:
-    answer = judged(results, values, {"judge": state, "reasoning": "It answers."}, unscored)
-    assert answer["judge"] == [{"how": "", "mark": mark, "why": "It answers."}]
-    assert (answer["metric"], answer["value"]) == ("agreement", 0.0)  # right or wrong is of the language
-
-
-def test_answers_of_a_study_without_a_judge_say_nothing_of_one(results: Results) -> None:
-    assert not any("judge" in one for entry in parsed(results).data["entries"] for one in entry["answers"])
+def test_cells_and_mixes_that_are_not_there_are_told(results: Results) -> None:
+    words = " ".join(parsed(worlds.study(languages=("en", "es", "de"), lacking=("multi-3",))).words.split())
+    assert "llama-2-7b was not evaluated under multi-3." in words
+    hole = tuple(row for row in results.rows if (row["mix"], row["language"]) != ("mono", "es"))
+    words = " ".join(parsed(dataclasses.replace(results, rows=hole, items_left_out=7)).words.split())
+    assert "tiny lacks a cell: mono, dialogue, Spanish." in words
+    assert "7 answers are not on this page" in words
 
 
 def test_a_judge_that_was_stopped_is_told_of_below_the_verdict(results: Results) -> None:
@@ -225,3 +191,48 @@ def test_a_judge_that_was_stopped_is_told_of_below_the_verdict(results: Results)
     assert "what was judged is an unbiased sample" in words
     whole = dataclasses.replace(results, judging=Judging("judge-1", 100, 7, 0, 0))
     assert "to be judged by" not in parsed(whole).words
+
+
+def test_two_pages_of_the_same_results_are_the_same(results: Results) -> None:
+    assert page(results) == page(results)
+
+
+def drawn(results: Results) -> Any:
+    return parsed(results).data
+
+
+def test_the_data_has_each_word_once_and_each_row(results: Results) -> None:
+    rows = drawn(results)["rows"]
+    assert rows["words"]["mix"] == ["base", "mono", "multi-2"]
+    assert len(rows["columns"]["value"]) == len(results.rows)
+    first = {name: rows["words"][name][rows["columns"][name][0]] for name in rows["words"]}
+    assert first == {name: results.rows[0][name] for name in rows["words"]}
+
+
+def test_all_answers_are_in_the_blocks(results: Results) -> None:
+    found = parsed(results)
+    index, *texts = [unpacked(content) for _, content in found.inside[3:]]
+    assert index["items"] == ["p1", "p2"]
+    assert [answer["text"] for block in texts for entry in block for answer in entry[3]] == [
+        item["response"] for item in results.items
+    ]
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"languages": ("en",)},
+        {},
+        {"languages": ("en", "es", "de"), "lacking": ("multi-2",)},
+        {"languages": ("en", "es", "de"), "unscored": True, "judge": True},
+        {"languages": ("en", "es", "de", "hi"), "models": ("one", "two", "three"), "tasks": tuple(worlds.METRICS), "judge": True, "seeds": 3},
+        {"languages": ("en", "es"), "items": 0},
+        {"languages": ("en", "es"), "mixes": {}},
+    ],
+    ids=["one language", "nineteen", "a mix missing", "nothing scored", "all tasks", "no answers", "no mixes"],
+)  # fmt: skip
+def test_studies_of_all_shapes_have_a_page(shape: dict[str, Any]) -> None:
+    found = worlds.study(**{"items": 1, **shape})
+    parsed_ = parsed(found)
+    assert parsed_.of("figure")
+    assert parsed_.data["outputs"] == len(found.items)
