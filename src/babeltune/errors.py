@@ -11,6 +11,7 @@ BabeltuneError                 what went wrong, where, why, and what to do next
 ├── ModelError                 a base model that cannot be found, read or converted
 ├── StoreError                 the runs folder: unreadable record, foreign content, no space
 │   └── LockedError            another run of the same study holds it
+├── NotDrawnError              results from which a figure or a table cannot be drawn
 ├── EngineError                an engine could not complete its requests
 └── PushError                  the hub did not take an exported folder
 
@@ -101,6 +102,10 @@ class LockedError(StoreError):
     """Another run of the same study holds it."""
 
     exit_code = 3
+
+
+class NotDrawnError(BabeltuneError):
+    """Results from which a figure or a table cannot be drawn. The message goes on after its name: "needs …"."""
 
 
 class EngineError(BabeltuneError):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import re
 from pathlib import Path
 
@@ -23,15 +24,24 @@ _STEERING = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\
 
 def template(name: str) -> Template:
     """A template of this room: everything escaped, nothing undefined, nothing that steers."""
-    loader = FileSystemLoader(_HERE)
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, finalize=_finalized).get_template(
-        name
+    environment = Environment(
+        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, finalize=_finalized
     )
+    environment.filters["signed"] = signed
+    return environment.get_template(name)
 
 
 def visible(text: str) -> str:
     """Steering characters shown by their code points, as the scripts show them in answers."""
     return re.sub(f"[{_STEERING}]", lambda found: f"\u27e8U+{ord(found[0]):04X}\u27e9", text)
+
+
+def signed(value: float | None, digits: int = 2, *, sign: bool = True) -> str:
+    """A number with its sign, a true minus; no sign before a zero."""
+    if value is None or not math.isfinite(value):
+        return "\u2013"
+    text = f"{abs(value):.{digits}f}"
+    return ("" if float(text) == 0 else "\u2212" if value < 0 else "+" if sign else "") + text
 
 
 def script_json(value: object) -> str:

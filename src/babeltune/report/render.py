@@ -2,37 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from babeltune.report import figures, page, stored, tables
+from babeltune.report.figures import catalogue
 from babeltune.report.results import Results
+from babeltune.report.tables.table import escaped
 
 
-def render(results: Results, folder: Path) -> None:
-    """Write ``results.json`` and ``items.parquet``, ``results.csv``, Figure 1 and Markdown tables of each model, and ``index.html``.
+def render(results: Results, folder: Path, formats: Sequence[figures.Format] = figures.FORMATS) -> None:
+    """Write ``results.json`` and ``items.parquet``, ``results.csv``, figures, tables and ``index.html``.
 
-    ``exposure.csv`` is beside them where the study says what its models were pretrained on, and ``losses.svg`` and
-    ``.png`` where the losses of its tunings were kept.
-
-    Figure 1 is drawn where language agreement was measured. It is ``figure-1.svg`` and ``.png``; of several models each but the first has its name behind the number.
+    Each figure that the results allow is there in these formats (``figure-2.svg``); of several models each but the
+    first that has it has its name behind the number. ``figures.md`` has the captions, and what the other figures need.
+    ``tables.md`` and ``tables.tex`` have every result; the paper's tables are in ``tables/``. ``exposure.csv`` is
+    beside them where the study says what its models were pretrained on.
     """
     stored.write(results, folder)
     results.table().write_csv(folder / "results.csv")
+    tables.parquet(results, folder / "results.parquet")
     if results.exposure:
         results.exposures().write_csv(folder / "exposure.csv")
-    drawn: dict[str, str] = {}
+    drawn, lacking = catalogue.available(results)
+    for one in drawn:
+        figures.save(one.draw(results), folder, one.file, formats)
+    (folder / "figures.md").write_text(captions(drawn, lacking), encoding="utf-8")
     texts: list[str] = []
-    for at, model in enumerate(results.models()):
-        name = "figure-1" if at == 0 else f"figure-1-{model}"
-        judged = results.judged(model)
-        if judged is not None:
-            figures.save(figures.figure_1(results, model, judged), folder, name)
-            drawn[model] = (folder / f"{name}.svg").read_text(encoding="utf-8")
+    for model in results.models():
         shown = [f"### {board.heading}\n\n{tables.markdown(results, model, board)}" for board in results.boards(model)]
-        texts.append("\n".join([f"## {model}\n", *shown]))
-    curves = ""
-    if results.curves:
-        figures.save(figures.losses(results), folder, "losses")
-        curves = (folder / "losses.svg").read_text(encoding="utf-8")
+        texts.append("\n".join([f"## {escaped(model)}\n", *shown]))
     (folder / "tables.md").write_text("\n".join(texts), encoding="utf-8")
-    (folder / "index.html").write_text(page.page(results, drawn, curves), encoding="utf-8")
+    (folder / "tables.tex").write_text(tables.joined(tables.grids(results)), encoding="utf-8")
+    (folder / "tables").mkdir(exist_ok=True)
+    for number in tables.TABLES:
+        write_table(results, number, folder / "tables")
+    (folder / "index.html").write_text(page.page(results), encoding="utf-8")
+
+
+def write_table(results: Results, number: str, folder: Path) -> list[Path] | str:
+    """Write one of the paper's tables in all formats; returns the files, or what it needs."""
+    try:
+        return tables.write(tables.TABLES[number](results), folder)
+    except figures.NotDrawnError as why:
+        return str(why)
+
+
+def captions(drawn: Sequence[catalogue.Drawing], lacking: Sequence[catalogue.Lacking]) -> str:
+    """Figures with their captions, then what the others need, a line a figure, as Markdown."""
+    lines = ["# Figures", ""]
+    for one in drawn:
+        lines += [f"![{one.title}]({one.file}.png)", "", f"**{one.title}.** {escaped(one.caption)}", ""]
+    missing = {one.entry.number: one for one in reversed(lacking)}
+    there = {one.entry.number for one in drawn}
+    if any(number not in there for number in missing):
+        lines += ["## Not drawn", ""]
+        lines += [
+            f"- {one.title} {_spans(one.why)}." for one in reversed(missing.values()) if one.entry.number not in there
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _spans(text: str) -> str:
+    """Text for Markdown in which what stands between backticks stays code."""
+    return "`".join(part if at % 2 else escaped(part) for at, part in enumerate(text.split("`")))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-import polars as pl
+from typing import TYPE_CHECKING, Any
 
 from babeltune.languages import Exposure
+
+if TYPE_CHECKING:
+    import polars as pl
 
 COLUMNS = (
     "model", "mix", "task", "language", "prompting", "metric", "value", "low", "high", "n", "unscored", "signature",
@@ -30,6 +31,10 @@ class Board:
     def heading(self) -> str:
         """What the table is of, in words."""
         return f"{TITLES.get(self.task, self.task)}, {METRICS.get(self.metric, self.metric)}{self._prompted}"
+
+    def holds(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row is of this table."""
+        return bool(row["metric"] == self.metric and row["task"] == self.task and row["prompting"] == self.prompting)
 
     @property
     def _prompted(self) -> str:
@@ -175,10 +180,9 @@ class Results:
     @property
     def headlines(self) -> tuple[Mapping[str, Any], ...]:
         """The verdict of each model on the table that its verdict is about."""
+        judged = {model: self.judged(model) for model in dict.fromkeys(one["model"] for one in self.verdicts)}
         return tuple(
-            one
-            for one in self.verdicts
-            if Board(one["task"], one["prompting"], one["metric"]) == self.judged(one["model"])
+            one for one in self.verdicts if Board(one["task"], one["prompting"], one["metric"]) == judged[one["model"]]
         )
 
     @property
@@ -188,11 +192,15 @@ class Results:
 
     def table(self) -> pl.DataFrame:
         """The rows as ``results.csv`` has them."""
+        import polars as pl  # here: a command that draws nothing has no use for it
+
         schema = {"value": pl.Float64, "low": pl.Float64, "high": pl.Float64}
         return pl.DataFrame([{name: row[name] for name in COLUMNS} for row in self.rows], schema_overrides=schema)
 
     def exposures(self) -> pl.DataFrame:
         """The rows as ``exposure.csv`` has them: model, language, share [%] and tier, a covariate for analysis."""
+        import polars as pl
+
         rows = [
             {"model": model, "language": code, "share": seen.share, "tier": seen.tier}
             for model, languages in self.exposure.items()
@@ -203,19 +211,14 @@ class Results:
 
     def of(self, model: str, board: Board) -> dict[tuple[str, str], Mapping[str, Any]]:
         """(mix, language) -> row."""
-        return {
-            (row["mix"], row["language"]): row
-            for row in self.rows
-            if row["model"] == model and board == Board(row["task"], row["prompting"], row["metric"])
-        }
+        return {(row["mix"], row["language"]): row for row in self.rows if row["model"] == model and board.holds(row)}
 
     def boards(self, model: str) -> list[Board]:
         """All that the model was scored by, task after task, a task's main metric first."""
-        return list(
-            dict.fromkeys(
-                Board(row["task"], row["prompting"], row["metric"]) for row in self.rows if row["model"] == model
-            )
+        found = dict.fromkeys(
+            (row["task"], row["prompting"], row["metric"]) for row in self.rows if row["model"] == model
         )
+        return [Board(*one) for one in found]
 
     def main_boards(self, model: str) -> list[Board]:
         """The main metric of each task and prompting, and the one that the verdict is about."""
@@ -243,10 +246,7 @@ class Results:
         """Languages evaluated, or those of a table, in the order of the study file."""
         return list(
             dict.fromkeys(
-                row["language"]
-                for row in self.rows
-                if row["model"] == model
-                and (board is None or board == Board(row["task"], row["prompting"], row["metric"]))
+                row["language"] for row in self.rows if row["model"] == model and (board is None or board.holds(row))
             )
         )
 

@@ -16,7 +16,7 @@ from babeltune.report.results import Curve, Judging, Results
 
 RESULTS = "results.json"
 ITEMS = "items.parquet"
-_NESTED = ("references", "values", "notes", "unscored", "counts")
+_NESTED = ("references", "values", "notes", "unscored", "counts", "lines")
 """Fields of an item that are JSON in its column."""
 
 

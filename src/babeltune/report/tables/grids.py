@@ -1,16 +1,20 @@
-"""Tables: one metric per language and mix, for a terminal, as Markdown, and as CSV."""
+"""Grids: one metric per language and mix, for a terminal, as Markdown and LaTeX; all rows as Parquet."""
 
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import polars as pl
 from rich.table import Table
 from rich.text import Text
 
 from babeltune.languages import LANGUAGES
-from babeltune.report.results import Board, Results
+from babeltune.report.results import COLUMNS, Board, Results
+from babeltune.report.tables import table as texts
 
 
 def number(row: Mapping[str, Any] | None) -> str:
@@ -40,9 +44,33 @@ def grid(results: Results, model: str, board: Board) -> tuple[list[str], list[li
 
 def markdown(results: Results, model: str, board: Board) -> str:
     """The grid as a Markdown table."""
+    return texts.markdown(_table(results, model, board))
+
+
+def grids(results: Results) -> list[texts.Table]:
+    """Every grid of every model, with captions of their own."""
+    return [_table(results, model, board) for model in results.models() for board in results.boards(model)]
+
+
+def _table(results: Results, model: str, board: Board) -> texts.Table:
     header, lines = grid(results, model, board)
-    rule = ["---", *("---:" for _ in header[1:])]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [header, rule, *lines]) + "\n"
+    name = re.sub(r"[^a-zA-Z0-9]+", "-", f"{model}-{board.task}-{board.prompting}-{board.metric}").lower()
+    caption = f"{model}: {board.heading}, with 95 % intervals."
+    return texts.Table(name, caption, tuple(header), tuple(map(tuple, lines)), pl.DataFrame())
+
+
+def parquet(results: Results, path: Path) -> None:
+    """Write all rows as Parquet: the columns of ``results.csv`` and what a figure needs besides."""
+    schema = {name: _TYPES.get(name, pl.String) for name in (*COLUMNS, *_MORE)}
+    rows = [{name: row.get(name) for name in schema} for row in results.rows]
+    pl.DataFrame(rows, schema=schema).write_parquet(path, compression="zstd")
+
+
+_MORE = ("worst", "best", "least", "top", "seeds", "tuning_seeds", "std")
+_TYPES: dict[str, type[pl.DataType]] = {
+    **dict.fromkeys(("value", "low", "high", "worst", "best", "least", "top", "std"), pl.Float64),
+    **dict.fromkeys(("n", "unscored", "seeds", "tuning_seeds"), pl.Int64),
+}
 
 
 def terminal(results: Results, model: str, board: Board, *, two_lines: bool) -> Table:
@@ -56,7 +84,7 @@ def terminal(results: Results, model: str, board: Board, *, two_lines: bool) -> 
     for name in header:
         table.add_column(name, no_wrap=True)
     for code, line in itertools.zip_longest(results.languages(model, board), lines):
-        held = [mix != "base" and code in results.mixes[mix] for mix in header[1:]]
+        held = [mix != "base" and code in results.mixes.get(mix, {}) for mix in header[1:]]
         shown = [_below(cell) if two_lines else cell for cell in line[1:]]
         cells = [Text(cell, style="bold" if mark else "") for cell, mark in zip(shown, held, strict=True)]
         if code is None:
