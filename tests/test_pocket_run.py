@@ -26,7 +26,7 @@ def test_a_second_language_brings_the_unseen_ones_back(tmp_path):
     opened = open_study(path, tmp_path / "runs")
     run(opened, lambda event: None)
     results = load_results(opened)
-    (verdict,) = results.verdicts
+    (verdict,) = results.headlines
     gain = verdict["contrasts"][0]["interval"]
     assert gain["value"] > 0.15
     assert gain["low"] > 0

@@ -118,7 +118,7 @@ class Request:
     id: str
     """Unique in its cell."""
     cell: str
-    """Requests of one cell may share a batch; of two cells never, so that a cell's outputs depend on nothing else."""
+    """Whose request it is: with ``id`` the name of the output. Requests of several cells may share a batch."""
     prompt: str
     """The exact string the model continues; of a chat, what the user says."""
     sampling: Sampling

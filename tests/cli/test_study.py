@@ -225,7 +225,7 @@ def test_an_unfinished_study_has_no_report_yet(babeltune: Call, tmp_path: Path, 
     before = tree(tmp_path)
     said = babeltune("report", study, "--runs", runs)
     assert said.code == 1
-    assert said.err == f"27 steps are to come first. Run: babeltune run {study}\n"  # all but the report itself
+    assert said.err == f"26 steps are to come first. Run: babeltune run {study}\n"  # all but summary and report
     assert tree(tmp_path) == before
 
 
@@ -361,7 +361,7 @@ def test_what_cannot_do_without_the_hub_names_each_thing_and_the_remedy(
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_census_of_the_pretraining_data_stands_beside_the_results_and_redoes_the_report_alone(
+def test_a_census_of_the_pretraining_data_stands_beside_the_results_and_redoes_the_summary_and_the_report(
     babeltune: Call, model_folder: Path, tmp_path: Path
 ) -> None:
     """Our own model, our own corpus, more Spanish than English: a whole run."""
@@ -385,6 +385,9 @@ def test_a_census_of_the_pretraining_data_stands_beside_the_results_and_redoes_t
     assert table() == (f"model,language,share,tier\n{name},de,0.05,medium\n{name},fr,,low\n{name},es,70.0,high\n")
     census.write_text("code,percent\nes,5\n")
     left = open_study(study, runs)
-    assert [step.key for step in left.plan.pending(left.store.done(left.plan.steps))] == ["report:report"]
+    assert [step.key for step in left.plan.pending(left.store.done(left.plan.steps))] == [
+        "summary:summary",
+        "report:report",
+    ]
     assert babeltune("report", study, "--runs", runs).code == 0
     assert table() == f"model,language,share,tier\n{name},de,,low\n{name},fr,,low\n{name},es,5.0,high\n"

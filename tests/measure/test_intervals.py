@@ -3,61 +3,43 @@
 from __future__ import annotations
 
 import functools
+import itertools
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from peers import METHODS, SAMPLES, Floats, assert_same, items, mean_difference, scipy_bootstrap, wilson
 from scipy import stats
 
 from babeltune.measure import intervals
-from babeltune.measure.intervals import Interval, average, bounds, combined, difference, mean
-
-Floats = npt.NDArray[np.float64]
-SAMPLES = st.dictionaries(
-    st.integers(0, 40).map(str),
-    st.lists(st.sampled_from([0.0, 0.25, 1.0]), min_size=1, max_size=3),
-    min_size=1,
-    max_size=12,
+from babeltune.measure.intervals import (
+    Difference,
+    Method,
+    Resampling,
+    average,
+    averages,
+    bounds,
+    difference,
+    differences,
+    mean,
+    means,
 )
-quick_mean = functools.partial(mean, resamples=400)
-quick_difference = functools.partial(difference, resamples=400)
+
+QUICK = Resampling(resamples=400)
+ROWS = Resampling(unit="rows")
+quick_mean = functools.partial(mean, how=QUICK)
+quick_difference = functools.partial(difference, how=QUICK)
 
 
-def items(values: Floats | list[float]) -> dict[str, list[float]]:
-    return {f"p{at:03}": [float(value)] for at, value in enumerate(values)}
-
-
-def scipy_bootstrap(*samples: Floats, statistic: object = np.mean, paired: bool = False) -> tuple[float, float]:
-    """Percentile bootstrap of scipy, with a generator of its own."""
-    found = stats.bootstrap(
-        samples, statistic, n_resamples=20_000, method="percentile", paired=paired, vectorized=True, rng=np.random.default_rng(7)
-    )  # fmt: skip
-    return found.confidence_interval.low, found.confidence_interval.high
-
-
-def assert_same(ours: Interval, theirs: tuple[float, float]) -> None:
-    """Equal within Monte-Carlo error.
-
-    A 2.5 % quantile of 10,000 normal draws has a standard error of sqrt(.025 * .975 / 10000) / .0584 = 0.027 standard
-    deviations, 0.033 with that of scipy's 20,000; a 95 % interval is 3.92 of them wide. Four errors are 0.034 widths.
-    """
-    width = theirs[1] - theirs[0]
-    assert (ours.low, ours.high) == pytest.approx(theirs, abs=0.034 * width)
-
-
-def wilson(share: float, n: int) -> tuple[float, float]:
-    found = stats.binomtest(round(share * n), n).proportion_ci(method="wilson")
-    return found.low, found.high
-
-
-def test_mean_is_that_of_scipy() -> None:
-    values = np.random.default_rng(1).beta(2, 1, size=60)
-    found = mean(items(values))
+@METHODS
+def test_mean_is_that_of_scipy(method: Method) -> None:
+    values = np.random.default_rng(1).lognormal(size=60) / 20  # skewed, so that BCa is another interval
+    found = mean(items(values), how=Resampling(method))
     assert found.value == pytest.approx(values.mean())
     assert found.n == 60
-    assert_same(found, scipy_bootstrap(values))
+    assert_same(found, scipy_bootstrap(values, method=method), method)
 
 
 def test_mean_of_shares_is_that_of_scipy_within_one_item() -> None:
@@ -67,20 +49,19 @@ def test_mean_of_shares_is_that_of_scipy_within_one_item() -> None:
     assert (found.low, found.high) == pytest.approx(scipy_bootstrap(values), abs=1 / 48 + 1e-9)
 
 
-def test_paired_difference_is_that_of_scipy() -> None:
+@METHODS
+def test_paired_difference_is_that_of_scipy(method: Method) -> None:
     rng = np.random.default_rng(3)
     first = rng.random(70)
     second = np.clip(0.8 * first + rng.normal(0, 0.1, 70), 0, 1)
-    found = difference({"de": items(first)}, {"de": items(second)})
+    found = difference({"de": items(first)}, {"de": items(second)}, how=Resampling(method))
     assert found.value == pytest.approx(first.mean() - second.mean())
-    assert_same(found, scipy_bootstrap(first, second, statistic=mean_difference, paired=True))
+    theirs = scipy_bootstrap(first, second, statistic=mean_difference, paired=True, method=method)
+    assert_same(found, theirs, method)
 
 
-def mean_difference(one: Floats, two: Floats, axis: int) -> Floats:
-    return np.asarray(one.mean(axis=axis) - two.mean(axis=axis))
-
-
-def test_an_average_over_languages_resamples_items_as_scipy_does() -> None:
+@METHODS
+def test_an_average_over_languages_resamples_items_as_scipy_does(method: Method) -> None:
     rng = np.random.default_rng(4)
     # Rows are items, columns languages; an item is alike in all of them, and one in seven is unscored.
     table = np.clip(rng.random((50, 1)) + rng.normal(0, 0.15, (50, 3)), 0, 1)
@@ -94,10 +75,10 @@ def test_an_average_over_languages_resamples_items_as_scipy_does() -> None:
         picked = table[rows.astype(int)]  # (resamples, items, languages)
         return np.asarray(np.nanmean(picked, axis=-2).mean(axis=-1))
 
-    found = average(groups)
+    found = average(groups, how=Resampling(method))
     assert found.value == pytest.approx(np.nanmean(table, axis=0).mean())
     assert found.n == 50
-    assert_same(found, scipy_bootstrap(np.arange(50.0), statistic=statistic))
+    assert_same(found, scipy_bootstrap(np.arange(50.0), statistic=statistic, method=method), method)
 
 
 def test_languages_weigh_the_same_however_many_items_they_have() -> None:
@@ -157,26 +138,39 @@ def test_more_seeds_that_say_the_same_narrow_nothing(values: dict[str, list[floa
 
 
 def test_the_same_values_as_items_of_their_own_would_be_narrower() -> None:
-    values = items(np.random.default_rng(5).random(40))
-    pooled = {f"{item}-{seed}": row for item, row in values.items() for seed in range(4)}
-    clustered, naive = mean({item: row * 4 for item, row in values.items()}), mean(pooled)
+    values = {item: row * 4 for item, row in items(np.random.default_rng(5).random(40)).items()}
+    clustered, naive = mean(values), mean(values, how=ROWS)
     # Four times the items: half the width.
     assert (naive.high - naive.low) / (clustered.high - clustered.low) == pytest.approx(0.5, abs=0.05)
 
 
-def test_intervals_cover_the_truth_as_often_as_they_say_where_seeds_are_alike() -> None:
+def test_the_authors_rows_are_the_values_each_by_itself() -> None:
+    values = {f"p{at}": list(row) for at, row in enumerate(np.random.default_rng(15).random((9, 3)))}
+    apart = {f"{item}-{seed}": [value] for item, row in values.items() for seed, value in enumerate(row)}
+    assert mean(values, how=ROWS) == mean(apart)
+    assert mean(values, how=ROWS).n == 27
+    # A row takes part in a difference where both sides have it.
+    pair = difference({"de": values}, {"de": {"p0": [0.1, 0.2], "p7": [0.3]}}, how=ROWS)
+    assert pair.n == 3
+    assert pair.value == pytest.approx((sum(values["p0"][:2]) + values["p7"][0] - 0.6) / 3)
+
+
+@METHODS
+def test_intervals_cover_the_truth_as_often_as_they_say_where_seeds_are_alike(method: Method) -> None:
     rng = np.random.default_rng(6)
-    covered = pooled_covered = 0
-    for _ in range(300):
-        # Items of true mean 0.5 and beta(1, 1) difficulty; four seeds of each.
-        draws = rng.random((40, 4)) < rng.beta(1, 1, (40, 1))
-        clustered = quick_mean({str(item): list(map(float, row)) for item, row in enumerate(draws)})
-        pooled = quick_mean(items(draws.ravel().astype(float)))
-        covered += clustered.low <= 0.5 <= clustered.high
-        pooled_covered += pooled.low <= 0.5 <= pooled.high
-    # Binomial of 300 and 0.95: 272 to 294 in 99.7 % of runs; the percentile bootstrap of 40 items runs a little low.
-    assert 270 <= covered <= 296
-    assert pooled_covered < 262
+    # Items of true mean 0.5 and beta(1, 1) difficulty; four seeds of each.
+    cells = [
+        {str(item): list(map(float, row)) for item, row in enumerate(rng.random((40, 4)) < rng.beta(1, 1, (40, 1)))}
+        for _ in range(600)
+    ]
+    covered, pooled = (
+        sum(one.low <= 0.5 <= one.high for one in means(cells, how=Resampling(method, unit, 2000)))
+        for unit in ("items", "rows")
+    )
+    # Binomial of 600 and 0.95: 554 to 584 in 99.7 % of runs; the percentile bootstrap of 40 items runs a little low.
+    assert 550 <= covered <= 584
+    # Their deviation is the square root of 1 + 3 rho too small, rho = 1/3 of such items: 1.96 of them hold 83 %.
+    assert pooled < 525
 
 
 def test_pairs_are_narrower_than_two_samples_where_items_are_alike() -> None:
@@ -232,7 +226,7 @@ def test_a_seed_fixes_the_interval_and_the_order_of_items_does_not_matter() -> N
     values = items(np.random.default_rng(9).random(30))
     turned = dict(reversed(values.items()))
     assert mean(values) == mean(values) == mean(turned)
-    assert mean(values, seed=1) != mean(values, seed=2)
+    assert mean(values, how=Resampling(seed=1)) != mean(values, how=Resampling(seed=2))
 
 
 def test_bounds_by_hand() -> None:
@@ -257,129 +251,64 @@ def test_the_bootstrap_is_as_large_and_as_wide_as_the_signature_says() -> None:
     assert (intervals.LEVEL, intervals.RESAMPLES) == (0.95, 10_000)
 
 
-# Statistics of sums: products of means, scores of a corpus
+# Many cells at once
 
 
-def pairs(values: dict[str, list[float]]) -> Floats:
-    """Sum and number of the values of each item."""
-    return np.array([[sum(row), len(row)] for _, row in sorted(values.items())])
+def ragged(rng: np.random.Generator, values: npt.ArrayLike) -> dict[str, list[float]]:
+    """Up to three seeds of up to 12 items."""
+    found = {f"p{at}": list(rng.choice(values, rng.integers(0, 4))) for at in rng.permutation(12)}
+    return found if any(found.values()) else {"p0": [0.0]}
 
 
-def ratio(sums: Floats) -> Floats:
-    return np.asarray(sums[..., 0] / sums[..., 1])
+@METHODS
+@pytest.mark.parametrize("unit", ["items", "rows"])
+def test_many_cells_at_once_are_each_as_alone(method: Method, unit: intervals.Unit) -> None:
+    rng = np.random.default_rng(22)
+    how = Resampling(method, unit, resamples=300)
+    cells = [ragged(rng, values) for values in ([0.0, 1.0], [0.1, 0.7], [1.0, 2.0, 6.0]) * 8]
+    cells += [items(rng.random(12)), items(rng.integers(0, 2, 12).astype(float)), items([1.0] * 12)] * 2
+    groups = [{"de": one, "fr": two, "it": cells[0]} for one, two in itertools.pairwise(cells)]
+    both = list(zip(groups, groups[3:], strict=False))
+    for found, alone in (
+        (means(cells, 6, how=how), [mean(cell, 6, how=how) for cell in cells]),
+        (averages(groups, 6, how=how), [average(group, 6, how=how) for group in groups]),
+        (differences(both, 6, how=how), [difference(*pair, 6, how=how) for pair in both]),
+    ):
+        for one, two in zip(found, alone, strict=True):
+            assert type(one) is type(two)
+            assert (one.value, one.low, one.high, one.n) == pytest.approx(
+                (two.value, two.low, two.high, two.n), abs=1e-9
+            )
+            assert getattr(one, "p", None) == getattr(two, "p", None)
 
 
-@given(SAMPLES)
-def test_a_plain_mean_is_the_same_as_a_statistic_of_sums(values: dict[str, list[float]]) -> None:
-    found, plain = combined(pairs(values), ratio, resamples=400), quick_mean(values)
-    assert (found.value, found.low, found.high) == pytest.approx((plain.value, plain.low, plain.high), abs=1e-12)
-    assert found.n == plain.n
+def test_which_of_many_lacks_values_is_said() -> None:
+    with pytest.raises(ValueError, match=r"no values in \['fr'\] \(average 1 of 2\)"):
+        averages([{"de": {"a": [1.0]}}, {"de": {"a": [1.0]}, "fr": {"b": []}}])
+    with pytest.raises(ValueError, match=r"both sides \(difference 1 of 2\)"):
+        differences([({"": {"a": [1.0]}}, {"": {"a": [1.0]}}), ({"": {"a": [1.0]}}, {"": {"b": [1.0]}})])
+    with pytest.raises(ValueError, match="no values"):
+        averages([{}])
+    assert (means([]), differences([])) == ([], [])
 
 
-def test_a_plain_mean_is_the_same_as_a_statistic_of_sums_with_all_resamples_and_any_seed() -> None:
-    values = {f"p{at:03}": list(row) for at, row in enumerate(np.random.default_rng(11).random((70, 3)))}
-    for seed in (intervals.SEED, 1):
-        found, plain = combined(pairs(values), ratio, seed=seed), mean(values, seed=seed)
-        assert (found.value, found.low, found.high) == pytest.approx((plain.value, plain.low, plain.high), abs=1e-12)
+@given(SAMPLES, st.sampled_from(["percentile", "bca"]))
+@settings(max_examples=40)
+def test_the_scale_scales_and_whole_numbers_are_counted_as_well_as_fractions(
+    values: dict[str, list[float]], method: Method
+) -> None:
+    # In quarters they are counted in float32, in tenths in float64.
+    how = Resampling(method, resamples=400)
+    whole = {item: [1 + 4 * value for value in row] for item, row in values.items()}
+    tenths = {item: [value / 10 for value in row] for item, row in whole.items()}
+    one, two, three = mean(values, how=how), mean(whole, 5, 1, how), mean(tenths, 0.5, 0.1, how)
+    assert (two.value, two.low, two.high) == pytest.approx(tuple(1 + 4 * end for end in (one.value, one.low, one.high)))
+    assert (three.value, three.low, three.high) == pytest.approx((two.value / 10, two.low / 10, two.high / 10))
 
 
-def weighted_ratio(columns: Floats) -> Floats:
-    """A corpus score, as hits of trials, times a mean."""
-    return np.asarray(columns[..., 0] / columns[..., 1] * columns[..., 2] / columns[..., 3])
-
-
-def corpus(n: int) -> Floats:
-    rng = np.random.default_rng(n)
-    trials = rng.integers(3, 30, n)
-    return np.column_stack([rng.binomial(trials, 0.4), trials, rng.random(n) < 0.7, np.ones(n)]).astype(float)
-
-
-def test_a_corpus_is_bootstrapped_as_numpy_does_by_hand() -> None:
-    sums = corpus(60)
-    rng = np.random.default_rng(12)
-    draws = [weighted_ratio(sums[rng.integers(0, 60, 60)].sum(axis=0)) for _ in range(20_000)]
-    low, high = np.percentile(draws, [2.5, 97.5])
-    found = combined(sums, weighted_ratio)
-    hits, trials, right, all_ = sums.sum(axis=0)
-    assert found.value == pytest.approx(hits / trials * right / all_)
-    assert found.n == 60
-    assert_same(found, (float(low), float(high)))
-
-
-def test_a_corpus_is_bootstrapped_by_the_seed_and_as_often_as_is_said() -> None:
-    sums = corpus(25)
-    times = np.random.default_rng(7).multinomial(25, [1 / 25] * 25, size=500)
-    draws = [weighted_ratio(np.repeat(sums, row, axis=0).sum(axis=0)) for row in times]
-    found = combined(sums, weighted_ratio, seed=7, resamples=500)
-    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(draws, [2.5, 97.5])), abs=1e-12)
-    assert combined(sums, weighted_ratio, seed=8, resamples=500) != found
-
-
-def test_a_statistic_that_is_no_sum_of_items_is_bootstrapped_as_scipy_does() -> None:
-    sums = corpus(50)
-
-    def statistic(rows: Floats, axis: int) -> Floats:
-        return weighted_ratio(sums[rows.astype(int)].sum(axis=-2))
-
-    assert_same(combined(sums, weighted_ratio), scipy_bootstrap(np.arange(50.0), statistic=statistic))
-
-
-@pytest.mark.parametrize("top", [1.0, 100.0])
-@pytest.mark.parametrize("n", [1, 2, 24, 100])
-@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_without_variation_the_interval_of_a_statistic_is_wilsons(share: float, n: int, top: float) -> None:
-    sums = np.tile([share * 8, 8.0], (n, 1))
-    found = combined(sums, lambda columns: top * ratio(columns), top=top)
-    assert found.value == top * share
-    if (n * share) % 1 == 0:
-        assert (found.low, found.high) == pytest.approx(tuple(top * end for end in wilson(share, n)), abs=1e-10)
-    assert 0 <= found.low <= found.value <= found.high <= top
-    assert found.high - found.low > 0
-
-
-def test_the_top_scales_the_interval() -> None:
-    sums = corpus(30)
-    one, hundred = (
-        combined(sums, weighted_ratio),
-        combined(sums, lambda columns: 100 * weighted_ratio(columns), top=100),
-    )
-    assert (hundred.value, hundred.low, hundred.high) == pytest.approx((100 * one.value, 100 * one.low, 100 * one.high))
-    # Rounding is no variation at either scale.
-    flat = np.tile([0.1 * 3, 3.0], (37, 1))
-    sizes = [combined(flat, lambda columns, top=top: top * ratio(columns), top=top) for top in (1.0, 100.0)]
-    assert [one.high - one.low > 0.05 * top for one, top in zip(sizes, (1.0, 100.0), strict=True)] == [True, True]
-
-
-def test_a_resample_that_drew_nothing_it_can_use_is_left_out() -> None:
-    # Two of six items have a value: about nine resamples in a hundred draw neither of them.
-    sums = np.array([[0.2, 1.0], [0.8, 1.0], *[[0.0, 0.0]] * 4])
-    times = np.random.default_rng(intervals.SEED).multinomial(6, [1 / 6] * 6, size=intervals.RESAMPLES)
-    drawn = times @ sums
-    used = drawn[drawn[:, 1] > 0]
-    assert 0.07 < 1 - len(used) / len(drawn) < 0.11
-    found = combined(sums, ratio)
-    assert found.value == 0.5
-    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(used[:, 0] / used[:, 1], [2.5, 97.5])))
-
-
-def test_one_item_with_a_value_is_no_variation_whatever_the_others_lack() -> None:
-    found = combined(np.array([[1.0, 1.0], *[[0.0, 0.0]] * 3]), ratio)
-    assert (found.value, found.low, found.high) == pytest.approx((1.0, *wilson(1.0, 4)), abs=1e-12)
-
-
-@pytest.mark.filterwarnings("error")
-def test_what_cannot_be_used_is_left_out_without_a_warning() -> None:
-    combined(np.array([[0.2, 1.0], [0.8, 1.0], [0.0, 0.0]]), ratio)
-
-
-def test_seeds_of_an_item_move_together_in_a_statistic_of_sums() -> None:
-    one = corpus(40)
-    single, clustered = combined(one, weighted_ratio), combined(one * 4, weighted_ratio)
-    assert (clustered.low, clustered.high) == pytest.approx((single.low, single.high))
-    naive = combined(np.repeat(one, 4, axis=0), weighted_ratio)
-    assert (naive.high - naive.low) / (clustered.high - clustered.low) == pytest.approx(0.5, abs=0.06)
-
-
-def test_no_items_no_statistic() -> None:
-    with pytest.raises(ValueError, match="no items"):
-        combined(np.zeros((0, 2)), ratio)
+def test_a_difference_has_the_width_of_its_scale_where_nothing_varies() -> None:
+    found = difference({"de": items([4.0] * 24)}, {"de": items([4.0] * 24)}, 6, 1)
+    _, w = wilson(0.0, 24)
+    assert found == Difference(0.0, pytest.approx(-5 * w), pytest.approx(5 * w), 24, 1.0)
+    flat = mean(items([1.0] * 24), 6, 1)
+    assert (flat.low, flat.high) == pytest.approx((1, 1 + 5 * wilson(0.0, 24)[1]))

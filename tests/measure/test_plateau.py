@@ -10,9 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from babeltune.measure import plateau
-from babeltune.measure.intervals import Interval, Values, difference
-from babeltune.measure.plateau import Verdict, verdict
+from babeltune.languages import exposure, published
+from babeltune.measure.contrasts import Pair, ValueBoard, board
+from babeltune.measure.intervals import Difference, Interval, Values, difference
+from babeltune.measure.plateau import ByLanguage, Verdict, verdict
+from babeltune.measure.pools import Scored, pools
+from babeltune.measure.summary import rows
+from babeltune.records import Cell, Metric, Score
 
 MEMBERS = {
     "mono": ("en",),
@@ -40,7 +44,12 @@ def simulated(curve: Mapping[str, float], *, n: int = 80, codes: Sequence[str] =
 
 def judged(curve: Mapping[str, float], members: Mapping[str, Sequence[str]] | None = None, **how: object) -> Verdict:
     chosen = members or {mix: MEMBERS[mix] for mix in curve if mix != "base"}
-    return verdict("Tiny", ("dialogue", "xx:xx", "agreement"), simulated(curve, **how), chosen, margin=0.1, in_kind=0.8)  # type: ignore[arg-type]
+    return of(simulated(curve, **how), chosen)  # type: ignore[arg-type]
+
+
+def of(scores: Mapping[str, Mapping[str, Values]], members: Mapping[str, Sequence[str]]) -> Verdict:
+    asked = ValueBoard(Metric("agreement"), scores)
+    return verdict(("Tiny", "dialogue", "xx:xx"), asked, members, margin=0.1, in_kind=0.8)
 
 
 def tail(found: Verdict) -> str:
@@ -88,9 +97,7 @@ def test_a_noisy_gain_is_not_shown() -> None:
     # Of twelve prompts four are won, three lost: 1/12 better, and nobody knows.
     ones = {"mono": (0, 0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0), "multi-2": (1, 1, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0)}
     scores = {mix: {"it": {str(at): [float(one)] for at, one in enumerate(row)}} for mix, row in ones.items()}
-    found = verdict(
-        "Tiny", ("dialogue", "xx:xx", "agreement"), scores, {mix: MEMBERS[mix] for mix in ones}, margin=0.1, in_kind=0.8
-    )
+    found = of(scores, {mix: MEMBERS[mix] for mix in ones})
     gain = found.contrasts[0].interval
     assert gain.low <= 0 < 0.1 <= gain.high
     assert (found.necessary, found.sufficient) == ("not shown", None)
@@ -194,14 +201,7 @@ def test_seen_languages_take_no_part_but_english_is_compared_apart() -> None:
     for mix, share in (("mono", 1.0), ("multi-2", 0.0), ("multi-3", 0.25)):
         for code in ("en", "es"):
             scores[mix][code] = {f"p{at:03}": [float(at < 80 * share)] for at in range(80)}
-    found = verdict(
-        "Tiny",
-        ("dialogue", "xx:xx", "agreement"),
-        scores,
-        {mix: MEMBERS[mix] for mix in curve},
-        margin=0.1,
-        in_kind=0.8,
-    )
+    found = of(scores, {mix: MEMBERS[mix] for mix in curve})
     assert found.unseen == UNSEEN
     assert (found.necessary, found.sufficient) == ("shown", 2)
     assert found.english is not None
@@ -214,21 +214,17 @@ def test_contrasts_are_paired_differences_of_every_two_mixes() -> None:
     curve = {"mono": 0.3, "multi-2": 0.7, "multi-3": 0.9}
     scores, found = simulated(curve), judged(curve)
     assert {(one.first, one.second): one.interval for one in found.contrasts} == {
-        (first, second): difference(scores[first], scores[second])
-        for first, second in (("multi-2", "mono"), ("multi-3", "mono"), ("multi-3", "multi-2"))
+        (first, second): Interval(gain.value, gain.low, gain.high, gain.n)
+        for first, second, gain in (
+            (first, second, difference(scores[first], scores[second]))
+            for first, second in (("multi-2", "mono"), ("multi-3", "mono"), ("multi-3", "multi-2"))
+        )
     }
 
 
 def test_exactly_the_threshold_counts_as_in_kind() -> None:
     scores = {mix: {"it": {str(at): [float(at < 8)] for at in range(10)}} for mix in ("mono", "multi-2")}
-    found = verdict(
-        "Tiny",
-        ("dialogue", "xx:xx", "agreement"),
-        scores,
-        {mix: MEMBERS[mix] for mix in scores},
-        margin=0.1,
-        in_kind=0.8,
-    )
+    found = of(scores, {mix: MEMBERS[mix] for mix in scores})
     assert found.in_kind["mono"] == ("it",)
 
 
@@ -258,9 +254,18 @@ AN_INTERVAL = Interval(0.5, 0.4, 0.6, 24)
 @given(st.integers(2, 4), st.lists(intervals(), min_size=6, max_size=6))
 def test_whatever_the_intervals_the_sentence_claims_no_more(count: int, drawn: list[Interval]) -> None:
     left = iter(drawn)
+    gain: dict[tuple[str, str], Difference] = {}
+
+    def told(asked: ValueBoard, pairs: Sequence[Pair]) -> list[Difference]:
+        for pair in pairs:
+            if (pair.first, pair.second) not in gain:
+                one = next(left)
+                gain[pair.first, pair.second] = Difference(one.value, one.low, one.high, one.n, 0.5)
+        return [gain[pair.first, pair.second] for pair in pairs]
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plateau, "average", lambda groups: AN_INTERVAL)
-        patch.setattr(plateau, "difference", lambda first, second: next(left))
+        patch.setattr(ValueBoard, "averages", lambda asked, groups: [AN_INTERVAL for _ in groups])
+        patch.setattr(ValueBoard, "differences", told)
         found = judged(dict.fromkeys(list(MEMBERS)[:count], 0.5), n=1)
     gains = {(found.languages[one.first], found.languages[one.second]): one.interval for one in found.contrasts}
     assert len(gains) == count * (count - 1) // 2
@@ -292,3 +297,158 @@ def test_whatever_the_intervals_the_sentence_claims_no_more(count: int, drawn: l
         assert gains[NUMBERS[claimed[2]], NUMBERS[claimed[1]]].high >= 0.1
     assert text.endswith(".")
     assert text.count("(") == text.count(")")
+
+
+# Language by language
+
+
+def by_code(found: Verdict) -> dict[str, ByLanguage]:
+    return {one.language: one for one in found.by_language}
+
+
+def test_each_language_has_its_own_answer() -> None:
+    curve = {"mono": 0.3, "multi-2": 0.9, "multi-3": 0.9}
+    scores = simulated(curve, codes=("it", "pt"))
+    flat = simulated(dict.fromkeys(curve, 0.9), codes=("vi",))
+    for mix in scores:
+        scores[mix]["vi"] = flat[mix]["vi"]
+    found = by_code(of(scores, {mix: MEMBERS[mix] for mix in curve}))
+    assert [(found[code].necessary, found[code].sufficient) for code in ("it", "pt", "vi")] == [
+        ("shown", 2), ("shown", 2), ("refuted", 1)
+    ]  # fmt: skip
+    assert (found["it"].step.first, found["it"].step.second) == ("multi-2", "mono")
+    assert found["it"].step.interval.value == pytest.approx(
+        difference({"": scores["multi-2"]["it"]}, {"": scores["mono"]["it"]}).value
+    )
+    assert found["it"].worst_case is not None
+    assert (found["it"].worst_case.first, found["it"].worst_case.second) == ("multi-3", "multi-2")
+    assert not any(one.seen for one in found.values())
+
+
+def test_holm_takes_back_what_one_language_of_many_shows_by_chance() -> None:
+    codes = ("it", "pt", "vi", "ko", "fi", "hu", "el", "hi", "is", "sv")
+    # One gain that is just significant by itself, and nine languages without any.
+    won = {code: (10, 2) if code == "it" else (3, 3) for code in codes}
+    scores: Scores = {"mono": {}, "multi-2": {}}
+    for code, (up, down) in won.items():
+        scores["multi-2"][code] = {f"p{at}": [float(at < up)] for at in range(60)}
+        scores["mono"][code] = {f"p{at}": [float(up <= at < up + down)] for at in range(60)}
+    alone = of({mix: {"it": found["it"]} for mix, found in scores.items()}, {mix: MEMBERS[mix] for mix in scores})
+    together = by_code(of(scores, {mix: MEMBERS[mix] for mix in scores}))["it"]
+    assert alone.by_language[0].step.p < 0.05
+    assert alone.by_language[0].necessary == "shown"
+    assert together.step.p == alone.by_language[0].step.p
+    assert together.step.p_holm == pytest.approx(10 * together.step.p)
+    assert together.necessary == "not shown"
+
+
+def test_what_a_languages_own_chats_add_is_told_from_what_others_had_added() -> None:
+    curve = {"mono": 0.2, "multi-2": 0.7, "multi-3": 0.95}
+    found = by_code(judged(curve, codes=("en", "es", "ru", "it")))
+    assert [(found[code].seen, found[code].entered) for code in ("en", "es", "ru", "it")] == [
+        (True, "mono"), (True, "multi-2"), (True, "multi-3"), (False, None)
+    ]  # fmt: skip
+    russian = found["ru"]
+    assert russian.entering is not None
+    assert russian.before is not None
+    assert (russian.entering.first, russian.entering.second) == ("multi-3", "multi-2")
+    assert (russian.before.first, russian.before.second) == ("multi-2", "mono")
+    # Spanish enters at once, so nothing came before; English was there from the start, Italian never.
+    assert (found["es"].entering is not None, found["es"].before) == (True, None)
+    assert (found["en"].entering, found["en"].before) == (None, None)
+    assert (found["it"].entering, found["it"].before) == (None, None)
+
+
+def test_supervised_and_zero_shot_gains_are_set_against_each_other_on_the_same_items() -> None:
+    scores = {
+        "mono": {code: {str(at): [float(at < 20)] for at in range(100)} for code in ("en", "es", "it", "pt")},
+        "multi-2": {
+            code: {str(at): [float(at < won)] for at in range(100)}
+            for code, won in (("en", 20), ("es", 90), ("it", 60), ("pt", 40))
+        },
+    }
+    found = of(scores, {mix: MEMBERS[mix] for mix in scores}).supervised
+    assert found is not None
+    assert (found.zero_shot.value, found.supervised.value, found.difference.value) == pytest.approx((0.3, 0.7, 0.4))
+    # The items of the languages are the same and move together: it can be told as well as from one item's difference.
+    each = {str(at): [float(at < 90) - (float(at < 60) + float(at < 40)) / 2] for at in range(100)}
+    bare = difference({"": each}, {"": {item: [0.0] for item in each}})
+    assert (found.difference.low, found.difference.high) == pytest.approx((bare.low, bare.high), abs=1e-9)
+    assert judged({"mono": 0.3, "multi-2": 0.9}).supervised is None
+
+
+def test_tiers_shares_and_a_line_through_the_gains_where_pretraining_is_known() -> None:
+    codes = ("de", "fr", "it", "pt", "el")
+    seen = exposure(published("llama2"))
+    scores = simulated({"mono": 0.3, "multi-2": 0.5}, codes=codes)
+    asked = ValueBoard(Metric("agreement"), scores)
+    members = {mix: MEMBERS[mix] for mix in scores}
+    found = verdict(("Tiny", "dialogue", "xx:xx"), asked, members, margin=0.1, exposure=seen)
+    assert [(one.tier, one.share) for one in found.by_language] == [
+        ("high", 0.17), ("high", 0.16), ("high", 0.11), ("medium", 0.09), ("low", None)
+    ]  # fmt: skip
+    assert found.fit is not None
+    assert found.fit.n == 4
+    assert [point[:2] for point in found.fit.points] == [("de", 0.17), ("fr", 0.16), ("it", 0.11), ("pt", 0.09)]
+    assert found.in_kind == {}
+    bare = judged({"mono": 0.3, "multi-2": 0.5}, codes=codes)
+    assert bare.fit is None
+    assert {(one.tier, one.share) for one in bare.by_language} == {(None, None)}
+
+
+def test_a_fall_is_told_as_one() -> None:
+    found = judged({"mono": 0.9, "multi-2": 0.5, "multi-3": 0.5})
+    assert (found.necessary, found.sufficient) == ("refuted", 1)
+    assert re.fullmatch(rf"a second language takes something away \({RANGE}\), so one does better\.", tail(found))
+
+
+@pytest.mark.parametrize(
+    ("task", "prompting", "metric", "start"),
+    [
+        (
+            "xnli",
+            "xx:xx",
+            "accuracy",
+            "Tiny on XNLI (accuracy): a second language adds less than 0.1, so one does as well.",
+        ),
+        (
+            "xquad",
+            "en:xx",
+            "xquad-paper",
+            "Tiny on XQuAD, English instructions (right answers): a second language adds",
+        ),
+        ("dialogue", "xx:xx", "helpfulness", "Tiny on dialogue (helpfulness): a second language adds less than"),
+    ],
+)
+def test_other_boards_say_what_they_are_of(task: str, prompting: str, metric: str, start: str) -> None:
+    scores = simulated(dict.fromkeys(("mono", "multi-2", "multi-3"), 0.5), n=200)
+    members = {mix: MEMBERS[mix] for mix in scores}
+    found = verdict(("Tiny", task, prompting), ValueBoard(Metric(metric), scores), members, margin=0.1)
+    assert found.sentence.startswith(start)
+
+
+def test_a_composed_metric_is_judged_as_its_parts_multiply() -> None:
+    rng = np.random.default_rng(2)
+    metric = Metric("sari-weighted", 100, factors=("sari", "agreement"))
+    scored = []
+    for mix, share in (("mono", 0.3), ("multi-2", 0.9), ("multi-3", 0.9)):
+        for code in UNSEEN:
+            scores = tuple(
+                Score(f"{code}{at}", {"sari": 40 + rng.normal(), "agreement": float(rng.random() < share)})
+                for at in range(80)
+            )
+            scored.append(Scored(Cell("m", mix, 0, "simplification", code, "xx:xx", 0), scores, "a", "i"))
+    there = pools(scored)
+    found_board = board(there, metric)
+    assert found_board is not None
+    members = {mix: MEMBERS[mix] for mix in ("mono", "multi-2", "multi-3")}
+    found = verdict(("m", "simplification", "xx:xx"), found_board, members, margin=8)
+    assert (found.necessary, found.sufficient) == ("shown", 2)
+    values = {row.mix: row.value for row in rows(there, {"simplification": [metric]}, "lid") if row.language == "it"}
+    (one,) = found_board.differences([Pair("multi-2", "mono", ("it",))])
+    assert values["multi-2"] is not None
+    assert values["mono"] is not None
+    assert one.value == pytest.approx(values["multi-2"] - values["mono"])
+    average = found.averages["multi-2"].value
+    assert average == pytest.approx(np.mean([found_board.averages([("multi-2", (code,))])[0].value for code in UNSEEN]))
+    assert found.sentence.startswith("m on sentence simplification (weighted SARI): two languages are necessary and")

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pytest
 
-from babeltune.measure.intervals import mean
-from babeltune.measure.summary import Scored, collect, rows, verdicts
+from babeltune.measure import spread, summary
+from babeltune.measure.intervals import Resampling, mean
+from babeltune.measure.plateau import Verdict
+from babeltune.measure.pools import Scored, pools
+from babeltune.measure.summary import Row
 from babeltune.records import Cell, Metric, Score
 
 METRIC = "agreement"
 METRICS = {"dialogue": [Metric(METRIC)]}
 MEMBERS = {"mono": ("en",), "multi-2": ("en", "es")}
+
+
+def rows(cells: Sequence[Scored], metrics: Mapping[str, Sequence[Metric]], identifier: str) -> list[Row]:
+    return summary.rows(pools(cells), metrics, identifier)
+
+
+def verdicts(cells: Sequence[Scored], members: Mapping[str, Sequence[str]]) -> list[Verdict]:
+    boards = [("dialogue", "xx:xx", Metric(METRIC))]
+    return summary.verdicts(pools(cells), boards, members, margin=lambda metric: 0.1, in_kind=0.8)
 
 
 def score(item: str, value: float | None) -> Score:
@@ -109,24 +122,19 @@ def test_values_of_another_scale_keep_it() -> None:
     assert (row.value, row.low, row.high) == pytest.approx((40.0, 16.8, 68.7), abs=0.1)
 
 
-def test_collect_leaves_out_items_that_were_never_scored() -> None:
-    values, reasons = collect([scored("mono", "de", {"a": None, "b": 0.0})], METRIC)
-    assert (values, reasons) == ({"b": [0.0]}, {"empty": 1})
-
-
 def test_one_verdict_a_model() -> None:
     cells = [
         cell
         for model, gain in (("step", 1.0), ("flat", 0.0))
         for cell in (*flat("mono", ["it", "pt"], 0.0, model), *flat("multi-2", ["it", "pt"], gain, model))
     ]
-    found = verdicts(cells, METRIC, MEMBERS, margin=0.1, in_kind=0.8)
+    found = verdicts(cells, MEMBERS)
     assert [(one.model, one.necessary) for one in found] == [("step", "shown"), ("flat", "refuted")]
 
 
 def test_a_language_that_one_mix_was_not_scored_in_takes_no_part() -> None:
     cells = [*flat("mono", ["it", "pt"], 0.0), *flat("multi-2", ["it"], 1.0), *flat("multi-2", ["pt"], None)]
-    (found,) = verdicts(cells, METRIC, MEMBERS, margin=0.1, in_kind=0.8)
+    (found,) = verdicts(cells, MEMBERS)
     assert found.unseen == ("it",)
 
 
@@ -142,4 +150,124 @@ def test_a_language_that_one_mix_was_not_scored_in_takes_no_part() -> None:
     ids=["one mix", "nothing unseen", "a mix never scored", "no item scored under both", "as many languages in both"],
 )
 def test_no_verdict_where_no_contrast_is_possible(cells: list[Scored], members: dict[str, tuple[str, ...]]) -> None:
-    assert verdicts(cells, METRIC, members, margin=0.1, in_kind=0.8) == []
+    assert verdicts(cells, members) == []
+
+
+def test_a_row_says_how_far_its_seeds_lie_apart() -> None:
+    cells = [
+        scored("mono", "de", {"a": 1.0, "b": 0.0}),
+        scored("mono", "de", {"a": 1.0, "b": 1.0}, seed=1),
+        scored("mono", "de", {"a": 0.0, "b": None}, tuning_seed=7),
+        scored("mono", "fr", {"a": 1.0}),
+    ]
+    german, french = rows(cells, METRICS, "lid176")
+    assert (german.seeds, german.tuning_seeds, german.least) == (2, 2, 0.0)
+    assert german.std == pytest.approx(np.std([0.5, 1.0, 0.0]))
+    assert (french.seeds, french.tuning_seeds, french.std) == (1, 1, None)
+
+
+def test_seeds_of_a_product_are_products_of_their_own_means() -> None:
+    weighted = Metric("sari-weighted", 100, factors=("sari", "agreement"))
+    cells = [
+        Scored(
+            Cell("m", "mono", 0, "simplification", "de", "xx:xx", seed),
+            tuple(Score(str(at), {"sari": sari, "agreement": float(at < 2)}) for at, sari in enumerate(saris)),
+            "a",
+            "i",
+        )
+        for seed, saris in enumerate(((40.0, 40.0, 40.0, 40.0), (20.0, 20.0, 20.0, 20.0)))
+    ]
+    (row,) = rows(cells, {"simplification": [weighted]}, "lid176")
+    assert row.std == pytest.approx(np.std([20.0, 10.0]))
+
+
+def test_two_outputs_to_an_item_in_one_cell_both_count() -> None:
+    scores = (Score("a", {METRIC: 1.0}), Score("b", {METRIC: 0.0}), Score("a", {METRIC: 0.0}))
+    (pool,) = pools([Scored(Cell("m", "mono", 0, "dialogue", "de", "xx:xx", 0), scores, "x", "i")])
+    assert pool.of(METRIC) == {"a": [1.0, 0.0], "b": [0.0]}
+    assert (pool.seeds, pool.tuning_seeds) == (1, 1)
+
+
+def test_items_in_another_order_or_missing_in_a_seed_are_still_the_same_items() -> None:
+    cells = [
+        scored("mono", "de", {"a": 1.0, "b": 0.0, "c": 0.0}),
+        scored("mono", "de", {"c": 1.0, "a": 0.0}, seed=1),
+    ]
+    (pool,) = pools(cells)
+    assert pool.of(METRIC) == {"a": [1.0, 0.0], "b": [0.0], "c": [0.0, 1.0]}
+    assert pool.unscored(METRIC) == {}
+
+
+def test_as_run_intervals_are_over_outputs() -> None:
+    cells = [scored("mono", "de", {str(at): float(at % 2) for at in range(20)}, seed=seed) for seed in range(3)]
+    (items,) = rows(cells, METRICS, "lid176")
+    (outputs,) = summary.rows(pools(cells), METRICS, "lid176", Resampling(unit="rows"))
+    assert items.low is not None
+    assert outputs.low is not None
+    assert items.low < outputs.low < 0.5
+    assert "|ci:95%-percentile-by-row-r10000-s12345|" in outputs.signature
+
+
+def test_the_judges_scores_are_counted_as_they_came() -> None:
+    cell = Cell("m", "mono", 0, "dialogue", "de", "xx:xx", 0)
+    scores = (
+        Score("a", {"helpfulness-raw": 6.0, "helpfulness-raw-translated": 5.0}),
+        Score("b", {"helpfulness-raw": 6.0}, unscored={"helpfulness-raw-translated": "lost"}),
+        Score("c", unscored={"helpfulness-raw": "the judge refused"}),
+    )
+    there = pools([Scored(cell, scores, "a", "i")])
+    readings = {"direct": "helpfulness-raw", "translated": "helpfulness-raw-translated"}
+    found = summary.histogram(there, readings)
+    assert {(one.reading, one.score): one.count for one in found if one.count} == {
+        ("direct", 6): 2, ("translated", 5): 1
+    }  # fmt: skip
+    assert len(found) == 12
+
+
+def test_a_mix_without_any_score_takes_no_part_in_a_verdict() -> None:
+    members = {**MEMBERS, "multi-3": ("en", "es", "ru")}
+    cells = [*flat("mono", ["it"], 0.0), *flat("multi-2", ["it"], 1.0), *flat("multi-3", ["it"], None)]
+    (found,) = verdicts(cells, members)
+    assert found.languages == {"mono": 1, "multi-2": 2}
+
+
+def test_where_the_variance_comes_from_is_told_of_plain_metrics() -> None:
+    cells = [
+        scored("mono", code, {str(at): float((at + seed) % 3 > 0) for at in range(30)}, seed=seed)
+        for code in ("de", "fr")
+        for seed in (0, 1)
+    ]
+    product = Metric("product", factors=(METRIC, METRIC))
+    boards = [("dialogue", "xx:xx", Metric(METRIC)), ("dialogue", "xx:xx", product)]
+    (found,) = spread.splits(pools(cells), boards, lambda metric: 0.1)
+    assert (found.model, found.metric, found.n_items, found.n_sampling, found.n_tuning) == ("m", METRIC, 30, 2, 1)
+    assert (found.tuning, found.target, found.cells) == (None, 0.05, 2)
+    assert found.width > found.target
+    assert found.advice.startswith("The 95 % interval is ")
+    assert {option.add for option in found.options} == {"items", "sampling seeds"}
+
+
+def test_as_run_a_product_is_resampled_output_by_output() -> None:
+    rng = np.random.default_rng(0)
+    weighted = Metric("sari-weighted", 100, factors=("sari", "agreement"))
+    values = {str(at): (float(rng.uniform(20, 60)), float(rng.random() < 0.5)) for at in range(40)}
+    cells = [
+        Scored(
+            Cell("m", "mono", 0, "simplification", "de", "xx:xx", seed),
+            tuple(
+                Score(item, {"sari": sari, "agreement": agreed} if (item, seed) != ("0", 2) else {"sari": sari})
+                for item, (sari, agreed) in values.items()
+            ),
+            "a",
+            "i",
+        )
+        for seed in range(3)
+    ]
+    metrics = {"simplification": [weighted]}
+    (items,) = summary.rows(pools(cells), metrics, "lid176")
+    (outputs,) = summary.rows(pools(cells), metrics, "lid176", Resampling(unit="rows"))
+    assert items.value == outputs.value
+    assert (items.n, outputs.n) == (40, 120)
+    widths = [row.high - row.low for row in (items, outputs)]  # type: ignore[operator]
+    # Three times the same makes them narrower by the root of three, and they should not be.
+    assert widths[0] / widths[1] == pytest.approx(3**0.5, rel=0.05)

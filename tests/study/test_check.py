@@ -326,7 +326,9 @@ def test_a_census_that_cannot_be_read_is_told_with_all_else(tmp_path: Path, mode
     assert "cannot be read" in gone.what
 
 
-def test_a_census_moved_is_the_same_and_counted_anew_redoes_the_report_alone(tmp_path: Path, model: Path) -> None:
+def test_a_census_moved_is_the_same_and_counted_anew_redoes_the_summary_and_the_report(
+    tmp_path: Path, model: Path
+) -> None:
     def prints(name: str, percent: int) -> dict[str, str]:
         (tmp_path / name).write_text(f"code,percent\nen,{percent}\n")
         plan = opened(tmp_path, "", models=[{"id": str(model), "pretraining": str(tmp_path / name)}]).plan
@@ -335,7 +337,10 @@ def test_a_census_moved_is_the_same_and_counted_anew_redoes_the_report_alone(tmp
     before = prints("one.csv", 60)
     assert prints("two.csv", 60) == before
     after = prints("one.csv", 61)
-    assert {key for key, print_ in before.items() if after[key] != print_} == {"report:report"}
+    assert {key for key, print_ in before.items() if after[key] != print_} == {
+        "summary:summary",
+        "report:report",
+    }
 
 
 def test_two_models_of_one_name_are_told(tmp_path: Path, model: Path) -> None:

@@ -128,6 +128,9 @@ MULTI: Callable[[Step], bool] = lambda step: step.mix == "multi-2"  # noqa: E731
         # The verdict: scores stay.
         (changed("verdict", "margin", value=0.2), last),
         (changed("verdict", "in_kind", value=0.5), last),
+        (changed("verdict", "margins", value={"accuracy": 0.05}), last),
+        (changed("statistics", "method", value="bca"), last),
+        (changed("statistics", "protocol", value="as-run"), last),
         # The name: the report shows it.
         (changed("study", value="other"), of("report")),
         # How fast and where: nothing.
@@ -174,7 +177,7 @@ def test_a_changed_field_redoes_exactly_what_depends_on_it(
             {"items": {("dialogue", "de", "xx:xx"): ItemSet("asked-de", "scored-de", 11)}},
             NOTHING,
         ),  # the hash of the items says all
-        ({"exposure": {"one": {"en": 89.7}}}, of("report")),
+        ({"exposure": {"one": {"en": 89.7}}}, last),
         ({"absent": frozenset({"two"})}, of("card")),
         ({"available": {"de": 1}}, NOTHING),  # the hash of the chats says all
         ({"chat_count": 76}, NOTHING),
@@ -304,11 +307,11 @@ def test_cards_follow_the_proof_and_nothing_waits_for_them() -> None:
     assert not {key for step in plan.steps for key in step.needs if key.startswith("card:")}
 
 
-def test_what_a_model_was_pretrained_on_redoes_the_report_alone() -> None:
+def test_what_a_model_was_pretrained_on_redoes_the_summary_and_the_report() -> None:
     before = planned()
     said = {"models": [{"id": "org/one", "pretraining": "llama2"}, "two"]}
     after = planned({**CONTENT, **said}, exposure={"one": {"en": 89.7, "de": 0.17}})
-    assert moved(before, after) == {"report:report"}
+    assert moved(before, after) == {"summary:summary", "report:report"}
 
 
 def test_every_step_comes_after_those_it_needs() -> None:

@@ -8,6 +8,7 @@ import pytest
 from babeltune.data.sources import Columns, Source
 from babeltune.errors import Problem, StudyError
 from babeltune.finetune.recipe import PRESETS, LoraRecipe
+from babeltune.measure.intervals import Resampling
 from babeltune.study.spec import ModelSpec
 from babeltune.study.studyfile import Parsed, parse
 
@@ -107,7 +108,8 @@ def test_lines_are_those_of_the_file(tmp_path: Path, place: tuple[str | int, ...
         ("label: {protcol: as-run}", "label.protcol", "Did you mean 'protocol'?"),
         ("mixing: {sise: 9}", "mixing.sise", "Did you mean 'size'?"),
         ("mixing: {overlaps: allow}", "mixing.overlaps", "Did you mean 'overlap'?"),
-        ("verdict: {margins: 0.5}", "verdict.margins", "Did you mean 'margin'?"),
+        ("verdict: {margn: 0.5}", "verdict.margn", "Did you mean 'margin'?"),
+        ("statistics: {methods: bca}", "statistics.methods", "Did you mean 'method'?"),
         ("execution: {batchsize: 5}", "execution.batchsize", "Did you mean 'batch_size'?"),
     ],
 )
@@ -135,7 +137,40 @@ def test_fields_that_nest_are_suggested_from_their_own_place(
 
 
 def test_a_field_unlike_any_other_is_met_with_all_that_may_stand_there(tmp_path: Path) -> None:
-    assert only(problems(tmp_path, GOOD + "verdict: {zzz: 1}\n")).fix == "Known here: margin, in_kind."
+    assert only(problems(tmp_path, GOOD + "verdict: {zzz: 1}\n")).fix == "Known here: margin, margins, in_kind."
+
+
+@pytest.mark.parametrize(
+    ("margins", "where", "what", "fix"),
+    [
+        (
+            "{helpfulnes: 0.5}",
+            "verdict.margins.helpfulnes",
+            "no verdict is on 'helpfulnes'",
+            "Did you mean 'helpfulness'?",
+        ),
+        ("{helpfulness: 5}", "verdict.margins", "5 for 'helpfulness'", "It should be above 0 and below 5."),
+        ("{accuracy: 0}", "verdict.margins", "0 for 'accuracy'", "It should be above 0 and below 1."),
+    ],
+)
+def test_a_margin_is_of_a_metric_with_a_verdict_and_within_its_span(
+    tmp_path: Path, margins: str, where: str, what: str, fix: str
+) -> None:
+    expected = Problem(where, what, fix, 14)
+    assert only(problems(tmp_path, GOOD + f"verdict: {{margins: {margins}}}\n")) == expected
+
+
+def test_margins_are_shares_of_a_metrics_span_but_where_they_are_given(tmp_path: Path) -> None:
+    found = read(tmp_path, GOOD + "verdict: {margin: 0.2, margins: {accuracy: 0.03}}\n").study
+    assert found is not None
+    names = ("agreement", "helpfulness", "sari-weighted", "accuracy")
+    assert [found.verdict.margin_of(name) for name in names] == pytest.approx([0.2, 1.0, 8.0, 0.03])
+
+
+def test_as_run_statistics_take_outputs_for_independent(tmp_path: Path) -> None:
+    found = read(tmp_path, GOOD + "statistics: {protocol: as-run, method: bca, resamples: 1000, seed: 1}\n").study
+    assert found is not None
+    assert found.statistics.how == Resampling("bca", "rows", 1000, 1)
 
 
 def test_missing_fields_are_all_named(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -22,13 +21,15 @@ from babeltune.errors import ItemsError, LockedError, StoreError
 from babeltune.generate.journal import read_outputs
 from babeltune.hub import HubSet
 from babeltune.measure import summary
-from babeltune.measure.intervals import combined, mean
+from babeltune.measure.intervals import Resampling, mean
+from babeltune.measure.pools import Scored, pools
 from babeltune.measure.tasks import xcsqa, xnli, xquad
 from babeltune.records import Cell, Metric, Sampling, Score, Task
 from babeltune.report.results import TITLES
 from babeltune.study import local, tasks
 from babeltune.study.artefacts import JOURNAL, OUTPUTS, SCORES, read_lines
 from babeltune.study.check import Opened, open_study
+from babeltune.study.findings import StatisticsSpec
 from babeltune.study.reporting import load_results
 from babeltune.study.session import Event
 from babeltune.study.spec import TASK_SPECS, AnyTaskSpec, SamplingSpec
@@ -282,7 +283,7 @@ def product(rows: Mapping[str, list[tuple[float, float]]]) -> summary.Row:
     metric = Metric("product", 100, factors=("a", "b"))
     seeds = max(map(len, rows.values()))
     scored = [
-        summary.Scored(
+        Scored(
             Cell("m", "mono", 0, "simplification", "de", "xx:xx", seed),
             tuple(Score(item, dict(zip("ab", values[seed], strict=True))) for item, values in rows.items()),
             "adapter",
@@ -290,7 +291,7 @@ def product(rows: Mapping[str, list[tuple[float, float]]]) -> summary.Row:
         )
         for seed in range(seeds)
     ]
-    (row,) = summary.rows(scored, {"simplification": [metric]}, "lid176")
+    (row,) = summary.rows(pools(scored), {"simplification": [metric]}, "lid176")
     return row
 
 
@@ -333,8 +334,7 @@ def quick() -> Iterator[None]:
     """Few resamples, in each of which a corpus is scored anew, and one thread: nothing that is tested here."""
     threads = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(summary, "mean", functools.partial(mean, resamples=100))
-        patch.setattr(summary, "combined", functools.partial(combined, resamples=100))
+        patch.setattr(StatisticsSpec, "how", Resampling(resamples=100))
         yield
     torch.set_num_threads(threads)
 
@@ -469,7 +469,7 @@ def test_tuned_cells_differ_from_base_ones(whole: tuple[Opened, list[Event]]) ->
 def test_the_verdict_is_about_dialogue_where_it_is_asked(whole: tuple[Opened, list[Event]]) -> None:
     opened, _ = whole
     results = load_results(opened)
-    (verdict,) = results.verdicts
+    (verdict,) = results.headlines
     assert verdict["unseen"] == ["de"]
     judged = results.judged("tiny")
     assert judged is not None
@@ -501,10 +501,11 @@ def test_with_fewer_tasks_the_cells_are_kept_and_the_verdict_is_of_what_is_left(
     assert {board.task for board in results.boards("tiny")} == set(names)
     board = results.judged("tiny")
     assert (board.task if board else None) == judged
-    assert [verdict["model"] for verdict in results.verdicts] == (["tiny"] if judged else [])
+    assert [verdict["model"] for verdict in results.headlines] == (["tiny"] if judged else [])
+    assert {verdict["task"] for verdict in results.verdicts} == set(names)
     if board is not None:
         cells = results.of("tiny", board)
-        (verdict,) = results.verdicts
+        (verdict,) = results.headlines
         for mix, average in verdict["averages"].items():
             assert average["value"] == pytest.approx(cells[mix, "de"]["value"])
     folder = opened.store.path(opened.plan.of("report")[0])
@@ -515,17 +516,46 @@ def test_with_fewer_tasks_the_cells_are_kept_and_the_verdict_is_of_what_is_left(
     assert len(pl.read_csv(folder / "results.csv")) == len(results.rows) > 0
 
 
-def test_the_figure_of_simplifications_agreement_is_on_the_page(
+def test_without_its_texts_a_result_is_read_from_the_summary_alone(
     whole: tuple[Opened, list[Event]], model_folder: Path, tmp_path: Path
 ) -> None:
-    copied(whole[0], tmp_path, but=("report",))
-    opened = five(tmp_path, model_folder, {"simplification": FIVE["simplification"]})
-    local.run(opened, nothing_said)
-    folder = opened.store.path(opened.plan.of("report")[0])
-    assert "<img" in (folder / "index.html").read_text()
+    copied(whole[0], tmp_path)
+    opened = five(tmp_path, model_folder)
+    full = load_results(opened)
+    for step in opened.plan.of("score"):
+        (opened.store.path(step) / SCORES).unlink()
+    bare = load_results(opened, texts=False)
+    assert dataclasses.replace(full, items=(), curves=()) == bare
+    assert len(full.items) == TOTAL
+    assert full.items_left_out == 0
 
 
-def test_simplification_under_english_instructions_alone_gives_no_verdict(
+def test_the_main_metric_of_each_task_and_prompting_has_a_verdict_and_its_variance_split(
+    whole: tuple[Opened, list[Event]],
+) -> None:
+    results = load_results(whole[0])
+    boards = [(one["task"], one["prompting"], one["metric"]) for one in results.verdicts]
+    assert boards == [
+        ("dialogue", "xx:xx", "agreement"),
+        ("simplification", "xx:xx", "sari-weighted"),
+        ("simplification", "en:xx", "sari-weighted"),
+        ("xquad", "xx:xx", "xquad-paper"),
+        ("xquad", "en:xx", "xquad-paper"),
+        ("xcsqa", "xx:xx", "xcsqa-first"),
+        ("xnli", "xx:xx", "accuracy"),
+    ]
+    margins = {one["metric"]: one["margin"] for one in results.verdicts}
+    assert margins["sari-weighted"] == pytest.approx(4)
+    assert margins["agreement"] == margins["accuracy"] == 0.1
+    assert {(one["task"], one["metric"]) for one in results.splits} == {
+        (task, metric) for task, _, metric in boards if metric != "sari-weighted"
+    }
+    assert [(one["language"], one["corpus"], one["sampled"]) for one in results.corpora] == [
+        ("en", "Pocket", 2), ("de", "Pocket", 2)
+    ]  # fmt: skip
+
+
+def test_simplification_under_english_instructions_alone_gives_no_headline(
     whole: tuple[Opened, list[Event]], model_folder: Path, tmp_path: Path
 ) -> None:
     copied(whole[0], tmp_path, but=("report",))
@@ -533,7 +563,7 @@ def test_simplification_under_english_instructions_alone_gives_no_verdict(
     opened = five(tmp_path, model_folder, asked)
     local.run(opened, nothing_said)
     results = load_results(opened)
-    assert results.verdicts == ()  # English has its own instructions; of no other language is there a cell of its own
+    assert results.headlines == ()  # English has its own instructions; of no other language is there a cell of its own
     assert {(row["language"], row["prompting"]) for row in results.rows} == {("en", "xx:xx"), ("de", "en:xx")}
 
 

@@ -185,5 +185,11 @@ def test_a_judge_that_reads_translations_reads_the_english_prompts(
     (shift,) = read_lines(study.store.path(study.plan.of("summary")[0]) / "shifts.jsonl")
     assert (shift["model"], shift["language"]) == ("tiny", "de")
     assert shift["translated"] - shift["direct"] == pytest.approx(shift["difference"]["value"])
+    counted = read_lines(study.store.path(study.plan.of("summary")[0]) / "histogram.jsonl")
+    of_mono = {(row["reading"], row["language"]): 0 for row in counted}
+    for row in counted:
+        of_mono[row["reading"], row["language"]] += row["count"] if row["mix"] == "mono" else 0
+    assert of_mono["translated", "de"] == 5
+    assert of_mono["direct", "en"] == of_mono["translated", "en"] == rows["helpfulness-raw", "en"]["n"]
     page = (tmp_path / "runs" / "tiny" / "report" / "index.html").read_text()
     assert "The judge in two languages" in page

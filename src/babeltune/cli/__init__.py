@@ -6,7 +6,24 @@ import sys
 
 import typer
 
-from babeltune.cli import annotate, census, chat, export, judge, ledger, lid, lint_prompts, mix, score, study, translate
+from babeltune.cli import (
+    annotate,
+    census,
+    chat,
+    compare,
+    export,
+    figures,
+    import_,
+    judge,
+    ledger,
+    lid,
+    lint_prompts,
+    mix,
+    score,
+    scorecard,
+    study,
+    translate,
+)
 from babeltune.cli.terminal import errors
 from babeltune.errors import BabeltuneError
 
@@ -20,11 +37,13 @@ app = typer.Typer(
     add_completion=True,
 )
 for verb in (
-    study.plan, mix.mix, study.run, study.status, study.report, chat.chat, export.export, score.score, lid.lid,
+    study.plan, mix.mix, study.run, study.status, study.report, figures.figures, compare.compare, chat.chat, export.export, score.score, lid.lid,
     census.census, judge.judge, ledger.ledger, translate.translate, annotate.annotate,
 ):  # fmt: skip
     app.command()(verb)
 app.command("lint-prompts")(lint_prompts.lint_prompts)
+app.command("import")(import_.import_)
+app.command()(scorecard.scorecard)
 
 
 def main() -> None:

@@ -27,7 +27,8 @@ _WORDS = ("harness", "corrected")
 
 def score(
     study: Annotated[
-        Path | None, typer.Argument(metavar="STUDY", help="A study file: all its stored outputs are scored again.")
+        Path | None,
+        typer.Argument(metavar="STUDY", help="A study file, or an import: all its stored outputs are scored again."),
     ] = None,
     runs: Runs = Path("runs"),
     outputs: Annotated[
@@ -54,8 +55,13 @@ def score(
     ] = None,
     revision: Annotated[str | None, typer.Option("--revision", help="Of the hub set: commit, branch or tag.")] = None,
     identifier: Annotated[
-        str, typer.Option("--identifier", help="lid176 (bundled), openlid, openlid-quantised, or a fastText file.")
-    ] = "lid176",
+        str | None,
+        typer.Option(
+            "--identifier",
+            help="lid176 (bundled; where nothing is said), openlid, openlid-quantised, or a fastText file. For --outputs "
+            "and for imports, where released stands for the labels in the rows.",
+        ),
+    ] = None,
     words: Annotated[
         str | None, typer.Option("--words", help="Of xnli's items: harness (as the paper has them), or corrected.")
     ] = None,
@@ -94,7 +100,7 @@ def score(
     }  # fmt: skip
     if study is not None:
         _only_study(study, outputs, [name for name, value in only_outputs.items() if value is not None])
-        _rescored(study, runs, skip_bad_rows=skip_bad_rows, download=download)
+        _rescored(study, runs, identifier, skip_bad_rows=skip_bad_rows, download=download)
         return
     if outputs is None:
         raise typer.BadParameter(
@@ -106,11 +112,13 @@ def score(
     assert language is not None
     online(download)
     from babeltune.cli import scored as shown
+    from babeltune.data.identify import LID176
     from babeltune.data.identify import identifier as named
     from babeltune.measure.outputs import scores
     from babeltune.study import tasks
     from babeltune.study.spec import SamplingSpec
 
+    identifier = identifier or LID176
     reader = named(identifier, download=download)
     spec = _spec(task, language, {"items": items, "revision": revision, "words": words, "split": split})
     if items is not None and download:
@@ -131,10 +139,17 @@ def score(
         console.print(f"Each response's scores: {out}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _rescored(study: Path, runs: Path, *, skip_bad_rows: bool, download: bool) -> None:
+def _rescored(study: Path, runs: Path, identifier: str | None, *, skip_bad_rows: bool, download: bool) -> None:
+    from babeltune.cli import import_
     from babeltune.cli.study import answer, needs_all
+    from babeltune.study.importing.folder import Folder, of_study
     from babeltune.study.local import SCORING, rescore
 
+    if (imported := of_study(study, runs)) is not None:
+        import_.again(Folder(imported), identifier, download)
+        return
+    if identifier is not None:
+        raise typer.BadParameter("--identifier: for --outputs and imports. A study file says who identifies languages.")
     opened = open_(study, runs, skip_bad_rows=skip_bad_rows, download=download, may_lack="models")
     needs_all(opened, study, but=SCORING)
     with progress() as bars:
@@ -219,11 +234,12 @@ def _found(outputs: Path, task: Task, apart: bool, language: str, prompting: Pro
 
 
 def _summed(task: Task, scored: Sequence[Score], language: str, prompting: Prompting, identifier: str) -> Sequence[Row]:
-    from babeltune.measure.summary import Scored, rows
+    from babeltune.measure.pools import Scored, pools
+    from babeltune.measure.summary import rows
     from babeltune.records import Cell
 
     cell = Cell("outputs", "outputs", 0, task.name, language, prompting, 0)
-    return rows([Scored(cell, tuple(scored), "-", "-")], {task.name: task.metrics}, identifier)
+    return rows(pools([Scored(cell, scored, "-", "-")]), {task.name: task.metrics}, identifier)
 
 
 def _write(out: Path, answered: Sequence[Answered], scored: Sequence[Score]) -> None:

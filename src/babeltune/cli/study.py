@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -186,15 +187,17 @@ def status(
     kinds = ("generate", "judge", "score") if opened.plan.of("judge") else ("generate", "score")
     for heading in ("model", "mix", "tuned", *(_DONE[kind] for kind in kinds)):
         table.add_column(heading)
+    total: Counter[tuple[str | None, str | None, str]] = Counter()
+    there: Counter[tuple[str | None, str | None, str]] = Counter()
+    for step in opened.plan.steps:
+        place = (step.cell.model if step.cell else step.model, step.mix, step.kind)
+        total[place] += 1
+        there[place] += step.key in done
     for model in opened.plan.study.models:
         for mix in ("base", *opened.plan.study.mixes):
-            ours = [step for step in opened.plan.steps if step.mix == mix]
-            tune = [step for step in ours if step.kind == "tune" and step.model == model.id]
-            cells = [step for step in ours if step.cell is not None and step.cell.model == model.name]
-            shares = []
-            for group in (tune, *([step for step in cells if step.kind == kind] for kind in kinds)):
-                shares.append(f"{sum(step.key in done for step in group)}/{len(group)}" if group else "-")
-            if cells:
+            places = [(model.id, mix, "tune"), *((model.name, mix, kind) for kind in kinds)]
+            if any(total[place] for place in places[1:]):
+                shares = [f"{there[place]}/{total[place]}" if total[place] else "-" for place in places]
                 table.add_row(escape(model.name), mix, *shares)
     console.print(table)
     left = len(opened.plan.pending(done))
@@ -205,14 +208,25 @@ def status(
 def report(
     study: StudyFile, runs: Runs = Path("runs"), skip_bad_rows: SkipBadRows = False, download: Download = False
 ) -> None:
-    """Write the report of a finished study again, from its scores, and print the answer. Loads no model."""
+    """Write the report of a finished study, or of an import, again, from its scores, and print the answer. Loads no model."""
+    from babeltune.study.importing.folder import Folder, of_study
     from babeltune.study.run import run_steps
     from babeltune.study.session import Session
 
+    if (imported := of_study(study, runs)) is not None:
+        from babeltune.study.importing.run import render
+
+        folder = Folder(imported)
+        with folder.locked():
+            told(render(folder), folder.report)
+        return
     opened = open_(study, runs, skip_bad_rows=skip_bad_rows, download=download, may_lack="models")
-    needs_all(opened, study, but=("report",))
+    needs_all(opened, study, but=("summary", "report"))
     with opened.store.locked():
-        run_steps(opened.plan.of("report"), Session(opened, lambda event: None))
+        session = Session(opened, lambda event: None)
+        pending = opened.plan.pending(opened.store.done(opened.plan.steps))
+        run_steps([step for step in pending if step.kind == "summary"], session)
+        run_steps(opened.plan.of("report"), session)
     answer(opened)
 
 
@@ -298,11 +312,16 @@ _KINDS = (
 
 
 def answer(opened: Opened) -> Results:
-    """Print the table, the verdict in one sentence, what the judge lacks, and where to read on."""
-    from babeltune.report import tables
+    """Print what a study has come to (``told``)."""
     from babeltune.study.reporting import load_results
 
-    results = load_results(opened)
+    return told(load_results(opened, texts=False), opened.store.path(opened.plan.of("report")[0]))
+
+
+def told(results: Results, folder: Path) -> Results:
+    """Print the table, the verdict in one sentence, what the judge lacks, and where to read on."""
+    from babeltune.report import tables
+
     for model in results.models():
         for board in results.main_boards(model):
             console.print()
@@ -314,7 +333,6 @@ def answer(opened: Opened) -> Results:
         console.print("No verdict: it takes two mixes, a language that is in none of them, and its agreement.")
     if results.judging_stopped:
         console.print(results.judging_stopped, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    folder = opened.store.path(opened.plan.of("report")[0])
     if (folder / "figure-1.png").exists():
         console.print(f"Figure 1:  {folder / 'figure-1.png'} and .svg", highlight=False, soft_wrap=True, markup=False)
     console.print(f"The page:  {folder / 'index.html'}", highlight=False, soft_wrap=True, markup=False)

@@ -55,7 +55,9 @@ def open_(study: Path, runs: Path, *, skip_bad_rows: bool, download: bool, may_l
     """Open a study; the hub is not asked for anything unless ``download``."""
     online(download)
     from babeltune.study.check import open_study
+    from babeltune.study.importing.folder import refuse
 
+    refuse(study, runs)
     with errors.status("reading the study, its models and its chats"):
         return open_study(study, runs, skip_bad_rows=skip_bad_rows, download=download, may_lack=may_lack)
 

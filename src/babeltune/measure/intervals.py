@@ -1,32 +1,48 @@
-"""Intervals: a seeded percentile bootstrap that resamples items, for means, averages over languages, and differences.
+"""Intervals: a seeded bootstrap that resamples items, for means, averages over languages, and paired differences.
 
 Seeds of one item are not independent items, and the same item in two languages or under two mixes is the same item:
 all move together. The authors pool item rows of all seeds as if they were independent (their notebook, seaborn's
-``errorbar=("ci", 95)``); that makes intervals too narrow.
+``errorbar=("ci", 95)``); that makes intervals too narrow, and is here as ``unit="rows"``.
+
+Where the values do not vary the bootstrap sees none of the uncertainty and would claim certainty. There the interval of
+a mean is Wilson's (1927) over the items. Of a difference that is the same on all n items, up to a share w of items may
+still be exceptions where Wilson's interval for 0 of n ends: its interval is the value plus and minus w of the range.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Values = Mapping[str, Sequence[float]]
-"""Item id -> its values, one a seed. Unscored values are left out; an item without any is no item here."""
+from babeltune.measure.resampling import (
+    LEVEL,
+    NORMAL,
+    RESAMPLES,
+    SEED,
+    Draws,
+    Floats,
+    Method,
+    Resampling,
+    Unit,
+    acceleration,
+    beyond_zero,
+    ends,
+    sums,
+)
+from babeltune.measure.samples import Drawn, Tables, Values, averaged, drawn, paired
 
-LEVEL = 0.95
-"""Coverage (paper, Figure 1)."""
-RESAMPLES = 10_000
-"""Bootstrap resamples; the authors' plots use 1,000."""
-SEED = 12345
-"""Of the resampling, as sacreBLEU's (https://github.com/mjpost/sacrebleu)."""
+__all__ = [
+    "LEVEL", "RESAMPLES", "SEED", "Difference", "Interval", "Method", "Resampling", "Unit", "Values", "average",
+    "averages", "bounds", "combined", "combined_differences", "difference", "differences", "mean", "means", "wilson",
+]  # fmt: skip
+
+Statistic = Callable[[Floats], Floats]
+"""Sums over items, shape (..., columns) -> values, shape (...). NaN where nothing can be used; such draws are left out."""
+_PLAIN = Resampling()
 _FLAT = 1e-9
-"""Resamples closer together than this differ by rounding alone."""
+"""Statistics that are closer than this share of their range differ by rounding alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,113 +53,159 @@ class Interval:
     low: float
     high: float
     n: int
-    """Distinct items."""
+    """Distinct items; values where these are resampled one by one (``unit="rows"``)."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Sums:
-    """Per item (row) and group (column): sum and number of the values."""
+class Difference(Interval):
+    """A paired difference."""
 
-    total: Floats
-    count: Floats
+    p: float
+    """Two-sided, of no difference, in (0, 1]: below 0.05 where the interval leaves zero out, but for rounding."""
 
 
-def mean(values: Values, *, seed: int = SEED, resamples: int = RESAMPLES) -> Interval:
-    """Mean over items, values in [0, 1].
-
-    Where all resamples agree (all values are equal) the bootstrap sees no variation and would claim certainty; there
-    the interval is Wilson's (1927) over the items.
+def means(cells: Sequence[Values], top: float = 1.0, least: float = 0.0, how: Resampling = _PLAIN) -> list[Interval]:
+    """Mean over items of each cell, values in [least, top].
 
     Raises:
-        ValueError: no values.
+        ValueError: a cell has no values.
     """
-    return average({"": values}, seed=seed, resamples=resamples)
+    return averages([{"": values} for values in cells], top, least, how)
 
 
-def average(groups: Mapping[str, Values], *, seed: int = SEED, resamples: int = RESAMPLES) -> Interval:
-    """Unweighted average over groups (languages) of their means; items are resampled once for all groups.
-
-    Without variation the interval is Wilson's, as in ``mean``.
+def averages(
+    groups: Sequence[Mapping[str, Values]], top: float = 1.0, least: float = 0.0, how: Resampling = _PLAIN
+) -> list[Interval]:
+    """Unweighted averages over languages of their means; items are resampled once for all languages.
 
     Raises:
-        ValueError: a group has no values.
+        ValueError: no language, or one has no values.
     """
-    items = sorted({item for values in groups.values() for item, row in values.items() if len(row)})
-    sums = _sums(groups, items)
-    value = float(_statistic(sums, np.ones((1, len(items))))[0])
-    draws = _statistic(sums, _weights(len(items), seed, resamples))
-    low, high = _percentiles(draws)
-    if high - low < _FLAT:
-        low, high = wilson(value, len(items))
-    return Interval(value, low, high, len(items))
+    table_of = Tables(how.unit)
+    samples = []
+    for place, languages in enumerate(groups):
+        tables = {language: table_of(values) for language, values in languages.items()}
+        empty = [language for language, table in tables.items() if not table.column_of]
+        if empty or not tables:
+            raise ValueError(f"no values in {empty} (average {place} of {len(groups)})")
+        samples.append(averaged(list(tables.values())))
+    found: dict[int, Interval] = {}
+    for some in drawn(samples, how):
+        for at, value, low, high, flat in _ends(some, top - least, how):
+            n = samples[at].size
+            if flat:
+                low, high = _wilsons(value, n, top, least)
+            found[at] = Interval(value, low, high, n)
+    return [found[at] for at in range(len(samples))]
+
+
+def differences(
+    pairs: Sequence[tuple[Mapping[str, Values], Mapping[str, Values]]],
+    top: float = 1.0,
+    least: float = 0.0,
+    how: Resampling = _PLAIN,
+) -> list[Difference]:
+    """Paired differences ``first - second`` of two averages over the same languages and items; values in [least, top].
+
+    Only items that both sides scored in a language take part in it, and only languages that have such items.
+
+    Raises:
+        ValueError: no language has an item that both sides scored.
+    """
+    table_of = Tables(how.unit)
+    samples = []
+    for place, (first, second) in enumerate(pairs):
+        both = [
+            (table_of(values), table_of(second[language])) for language, values in first.items() if language in second
+        ]
+        sample = paired(both)
+        if sample is None:
+            raise ValueError(f"no item was scored on both sides (difference {place} of {len(pairs)})")
+        samples.append(sample)
+    found: dict[int, Difference] = {}
+    for some in drawn(samples, how):
+        rounding = [_FLAT * (top - least) * by for by in some.divisors]
+        raw = [value * by for value, by in zip(some.values, some.divisors, strict=True)]
+        chances = beyond_zero(some.draws, raw, some.accelerations, rounding, how)
+        for (at, value, low, high, flat), p in zip(_ends(some, top - least, how), chances, strict=True):
+            found[at] = _difference(value, low, high, p, samples[at].size, top - least, flat=flat)
+    return [found[at] for at in range(len(samples))]
+
+
+def mean(values: Values, top: float = 1.0, least: float = 0.0, how: Resampling = _PLAIN) -> Interval:
+    """``means`` of one cell."""
+    return means([values], top, least, how)[0]
+
+
+def average(groups: Mapping[str, Values], top: float = 1.0, least: float = 0.0, how: Resampling = _PLAIN) -> Interval:
+    """``averages`` of one group of languages."""
+    return averages([groups], top, least, how)[0]
 
 
 def difference(
-    first: Mapping[str, Values], second: Mapping[str, Values], *, seed: int = SEED, resamples: int = RESAMPLES
-) -> Interval:
-    """Paired difference ``first - second`` of two averages over the same groups and items, in [-1, 1].
-
-    Only items that both sides scored in a group take part in it.
-
-    Where all resamples agree (both sides differ by the same on every item, often by nothing) the bootstrap sees no
-    variation and would claim certainty. But of n items without an exception, up to a share w may still be exceptions
-    where Wilson's interval for 0 of n ends, so there the interval is the value plus and minus w, within [-1, 1].
-
-    Raises:
-        ValueError: no group has an item that both sides scored.
-    """
-    both = {
-        group: sorted(item for item, row in first[group].items() if len(row) and len(second[group].get(item, ())))
-        for group in first
-        if group in second
-    }
-    shared = {group: ids for group, ids in both.items() if ids}
-    if not shared:
-        raise ValueError("no item was scored on both sides")
-    items = sorted({item for ids in shared.values() for item in ids})
-    one = _sums({group: {item: first[group][item] for item in ids} for group, ids in shared.items()}, items)
-    two = _sums({group: {item: second[group][item] for item in ids} for group, ids in shared.items()}, items)
-    weights = _weights(len(items), seed, resamples)
-    flat = np.ones((1, len(items)))
-    value = float((_statistic(one, flat) - _statistic(two, flat))[0])
-    low, high = _percentiles(_statistic(one, weights) - _statistic(two, weights))
-    if high - low < _FLAT:
-        _, w = wilson(0.0, len(items))
-        low, high = max(-1.0, value - w), min(1.0, value + w)
-    return Interval(value, low, high, len(items))
+    first: Mapping[str, Values],
+    second: Mapping[str, Values],
+    top: float = 1.0,
+    least: float = 0.0,
+    how: Resampling = _PLAIN,
+) -> Difference:
+    """``differences`` of one pair."""
+    return differences([(first, second)], top, least, how)[0]
 
 
 def combined(
-    sums: Floats,
-    statistic: Callable[[Floats], Floats],
-    *,
-    top: float = 1.0,
-    seed: int = SEED,
-    resamples: int = RESAMPLES,
+    rows: Floats, statistic: Statistic, *, top: float = 1.0, least: float = 0.0, how: Resampling = _PLAIN
 ) -> Interval:
     """A statistic of sums over items, as of a product of means or a score of a corpus; items are resampled.
 
     Args:
-        sums: one row an item, shape (items, columns).
-        statistic: sums of rows, shape (..., columns) -> values, shape (...), in [0, top]. NaN where a resample drew
-            nothing that it can use; such are left out.
+        rows: what is summed, one row an item, shape (items, columns). Rows are what is resampled whatever
+            ``how.unit`` says: for every output by itself, give a row to each.
+        statistic: of sums of rows, in [least, top].
         top: the statistic's best value.
-        seed: of the resampling.
-        resamples: how many.
-
-    Without variation the interval is Wilson's, as in ``mean``.
+        least: its worst.
+        how: of the resampling.
 
     Raises:
         ValueError: no items.
     """
-    if not len(sums):
+    if not len(rows):
         raise ValueError("no items")
-    with np.errstate(invalid="ignore", divide="ignore"):
-        value = float(statistic(sums.sum(axis=0)))
-        low, high = _percentiles(statistic(_weights(len(sums), seed, resamples) @ sums))
-    if high - low < _FLAT * top:
-        low, high = (top * end for end in wilson(value / top, len(sums)))
-    return Interval(value, low, high, len(sums))
+    some = _combined(rows, statistic, how)
+    (_, value, low, high, flat), = _ends(some, top - least, how)  # fmt: skip
+    if flat:
+        low, high = _wilsons(value, len(rows), top, least)
+    return Interval(value, low, high, len(rows))
+
+
+def combined_differences(
+    first: Floats,
+    second: Floats,
+    statistic: Statistic,
+    *,
+    top: float = 1.0,
+    least: float = 0.0,
+    how: Resampling = _PLAIN,
+) -> Difference:
+    """Paired difference ``first - second`` of a statistic of sums over the same items, one row each on both sides.
+
+    Draws in which either side has nothing that it can use are left out.
+
+    Raises:
+        ValueError: no items, or not as many on both sides.
+    """
+    if not len(first) or first.shape != second.shape:
+        raise ValueError(f"both sides need the same items, one row each: {first.shape} against {second.shape}")
+
+    def apart(columns: Floats) -> Floats:
+        half = columns.shape[-1] // 2
+        return np.asarray(statistic(columns[..., :half]) - statistic(columns[..., half:]))
+
+    some = _combined(np.concatenate([first, second], axis=1), apart, how)
+    rounding = [_FLAT * (top - least)]
+    (p,) = beyond_zero(some.draws, some.values, some.accelerations, rounding, how)
+    (_, value, low, high, flat), = _ends(some, top - least, how)  # fmt: skip
+    return _difference(value, low, high, p, len(first), top - least, flat=flat)
 
 
 def bounds(values: Values, unscored: int, top: float = 1.0, least: float = 0.0) -> tuple[float, float]:
@@ -155,45 +217,59 @@ def bounds(values: Values, unscored: int, top: float = 1.0, least: float = 0.0) 
     return (sum(scored) + least * unscored) / total, (sum(scored) + top * unscored) / total
 
 
-def _sums(groups: Mapping[str, Values], items: Sequence[str]) -> _Sums:
-    empty = [group for group, values in groups.items() if not any(len(row) for row in values.values())]
-    if empty:
-        raise ValueError(f"no values in {empty}")
-    row_of = {item: row for row, item in enumerate(items)}
-    total = np.zeros((len(items), len(groups)))
-    count = np.zeros((len(items), len(groups)))
-    for column, values in enumerate(groups.values()):
-        for item, row in values.items():
-            if len(row):
-                total[row_of[item], column] = sum(row)
-                count[row_of[item], column] = len(row)
-    return _Sums(total, count)
-
-
-@functools.lru_cache(maxsize=1)
-def _weights(items: int, seed: int, resamples: int) -> Floats:
-    """How often each item was drawn in each resample, shape (resamples, items). Cells have as many items, mostly."""
-    rng = np.random.default_rng(seed)
-    weights = rng.multinomial(items, np.full(items, 1 / items), size=resamples).astype(np.float64)
-    weights.flags.writeable = False
-    return weights
-
-
-def _statistic(sums: _Sums, weights: Floats) -> Floats:
-    """Average over groups of their weighted means, shape (resamples,). A group that drew none of its items is left out."""
-    total, count = weights @ sums.total, weights @ sums.count
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.nanmean(np.where(count > 0, total / count, np.nan), axis=1))
-
-
-def _percentiles(draws: Floats) -> tuple[float, float]:
-    low, high = np.nanpercentile(draws, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
-    return float(low), float(high)
-
-
 def wilson(share: float, n: int) -> tuple[float, float]:
     """Wilson's score interval of a share of n items (https://doi.org/10.1080/01621459.1927.10502953)."""
-    z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
+    z = NORMAL.inv_cdf(0.5 + LEVEL / 2)
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
     return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def _combined(rows: Floats, statistic: Statistic, how: Resampling) -> Drawn:
+    columns = np.ascontiguousarray(rows.T, dtype=np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        total = columns.sum(axis=1)
+        value = float(statistic(total))
+        bend = acceleration(np.asarray(statistic(total - columns.T))) if how.method == "bca" else 0.0
+        draws: Draws = np.array(statistic(sums(columns, how).astype(np.float64).T))
+    return Drawn([0], draws[np.newaxis], [1.0], [value], [bend])
+
+
+def _ends(some: Drawn, span: float, how: Resampling) -> list[tuple[int, float, float, float, bool]]:
+    """Of each sample: which, value, low, high, and whether its values do not vary. Sorts the draws."""
+    rounding = [_FLAT * span * by for by in some.divisors]
+    raw = [value * by for value, by in zip(some.values, some.divisors, strict=True)]
+    lows, highs = ends(some.draws, raw, some.accelerations, rounding, how)
+    return [
+        (at, value, float(low / by), float(high / by), bool(high - low < near))
+        for at, value, low, high, by, near in zip(
+            some.at, some.values, lows, highs, some.divisors, rounding, strict=True
+        )
+    ]
+
+
+def _wilsons(value: float, n: int, top: float, least: float) -> tuple[float, float]:
+    span = top - least
+    low, high = wilson((value - least) / span, n)
+    return least + span * low, least + span * high
+
+
+def _difference(value: float, low: float, high: float, p: float, n: int, span: float, *, flat: bool) -> Difference:
+    if flat:
+        _, w = wilson(0.0, n)
+        low, high, p = max(-span, value - w * span), min(span, value + w * span), _unvaried(abs(value) / span, n)
+    low, high = (0.0 if abs(end) < _FLAT * span else end for end in (low, high))
+    return Difference(value, low, high, n, p)
+
+
+def _unvaried(share: float, n: int) -> float:
+    """The p of a difference that is the same share of the range on all n items.
+
+    The level at which Wilson's bound for 0 of n, z**2 / (n + z**2), reaches the share; never below that of the sign
+    test, 2 / 2**n.
+    """
+    least = 2.0 ** (1 - n)
+    if share >= 1:
+        return min(1.0, least)
+    z = (n * share / (1 - share)) ** 0.5
+    return min(1.0, max(least, 2 * (1 - NORMAL.cdf(z))))

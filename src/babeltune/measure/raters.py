@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from babeltune.errors import InputError, Problem, RowsError
 from babeltune.languages import LANGUAGES, suggest
-from babeltune.measure.intervals import RESAMPLES, SEED, Interval, combined
+from babeltune.measure.intervals import RESAMPLES, SEED, Interval, Resampling, combined
 from babeltune.measure.verdict import HIGHEST, LOWEST
 
 Floats = NDArray[np.float64]
@@ -188,15 +188,10 @@ def _agreement(language: str, pairs: Sequence[tuple[Rating, Rating]], seed: int,
 def _interval(
     tables: Floats, statistic: Callable[[Floats], Floats], lowest: float, seed: int, resamples: int
 ) -> Interval:
-    """``lowest``: the least value; ``combined`` takes what lies in [0, 1]."""
-    span = 1 - lowest
+    def shaped(sums: Floats) -> Floats:
+        return statistic(sums.reshape(*sums.shape[:-1], POINTS, POINTS))
 
-    def scaled(sums: Floats) -> Floats:
-        return (statistic(sums.reshape(*sums.shape[:-1], POINTS, POINTS)) - lowest) / span
-
-    found = combined(tables, scaled, seed=seed, resamples=resamples)
-    value, low, high = (lowest + span * end for end in (found.value, found.low, found.high))
-    return Interval(value, low, high, found.n)
+    return combined(tables, shaped, least=lowest, how=Resampling(resamples=resamples, seed=seed))
 
 
 _APART = np.abs(np.subtract.outer(np.arange(POINTS), np.arange(POINTS))).astype(np.float64)

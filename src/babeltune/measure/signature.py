@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from babeltune import __version__
-from babeltune.measure.intervals import LEVEL, RESAMPLES, SEED
+from babeltune.measure.intervals import LEVEL, Resampling
+
+_PLAIN = Resampling()
 
 
-def signature(*, identifier: str, items: str, seeds: int, tuning_seeds: int, adapter: str) -> str:
+def signature(
+    *, identifier: str, items: str, seeds: int, tuning_seeds: int, adapter: str, how: Resampling = _PLAIN
+) -> str:
     """``items`` and ``adapter``: short hashes of what was answered, and of what the answering model was tuned on."""
     parts = {
         "lid": identifier,
         "items": items,
         "adapter": adapter,
         "seeds": f"{seeds}x{tuning_seeds}",
-        "ci": f"{LEVEL:.0%}-percentile-by-item-r{RESAMPLES}-s{SEED}",
+        "ci": f"{LEVEL:.0%}-{how.method}-by-{how.unit.removesuffix('s')}-r{how.resamples}-s{how.seed}",
         "version": __version__,
     }
     return "|".join(f"{key}:{value}" for key, value in parts.items())

@@ -1,31 +1,28 @@
-"""The summary: scored cells -> one row a cell and metric with its interval, and one verdict a model."""
+"""The summary: pools of scores -> one row a cell and metric with its interval, shifts and counts of the judge's scores."""
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from babeltune.measure.intervals import Interval, Values, bounds, combined, difference, mean
+from babeltune.languages import Exposure
+from babeltune.measure.contrasts import PLAIN, Asked, board
+from babeltune.measure.intervals import Interval, Resampling, Values, combined, differences, means
+from babeltune.measure.metrics.agreement import AGREEMENT
 from babeltune.measure.plateau import Verdict, verdict
+from babeltune.measure.pools import Pool, columns, parts, run_columns, statistic
 from babeltune.measure.signature import signature
 from babeltune.measure.verdict import HIGHEST, LOWEST
-from babeltune.records import Cell, Metric, Score
+from babeltune.records import Metric
 
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """The scores of one cell."""
-
-    cell: Cell
-    scores: tuple[Score, ...]
-    adapter: str
-    """Short hash of what the model was tuned on."""
-    items: str
-    """Short hash of the items."""
+BASE = "base"
+"""The model without an adapter: no mix of any number of languages, but shown beside them."""
+_AT_ONCE = 64
+"""Cells whose intervals are computed together: they share the resamples, and memory stays flat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,80 +52,165 @@ class Row:
     """Why outputs have no value."""
     top: float
     """The metric's best value."""
+    least: float
+    """The metric's worst value."""
+    seeds: int
+    """Sampling seeds."""
+    tuning_seeds: int
+    std: float | None
+    """Standard deviation of the seeds' values about their mean, as numpy has it (the authors' tables); None of one."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Number:
-    """A cell under one metric."""
-
-    interval: Interval | None
-    worst: float
-    best: float
-    reasons: Mapping[str, int]
-
-
-def rows(scored: Iterable[Scored], metrics: Mapping[str, Sequence[Metric]], identifier: str) -> list[Row]:
-    """One row a cell and metric of its task; seeds and tuning seeds of a cell are pooled by item.
+def rows(
+    pools: Iterable[Pool], metrics: Mapping[str, Sequence[Metric]], identifier: str, how: Resampling = PLAIN
+) -> list[Row]:
+    """One row a cell and metric of its task; seeds and tuning seeds of a cell are pooled.
 
     A metric that says nothing of a cell, as the word rate of a language in Latin script, has no row.
     """
+    pools = list(pools)
+    intervals = _intervals(pools, metrics, how)
     found: list[Row] = []
-    for (model, mix, task, language, prompting), group in _grouped(scored).items():
+    for at, pool in enumerate(pools):
         sign = signature(
             identifier=identifier,
-            items=group[0].items,
-            adapter="+".join(sorted({one.adapter for one in group})),
-            seeds=len({one.cell.seed for one in group}),
-            tuning_seeds=len({one.cell.tuning_seed for one in group}),
+            items=pool.hashed,
+            adapter=pool.adapter,
+            seeds=pool.seeds,
+            tuning_seeds=pool.tuning_seeds,
+            how=how,
         )
-        for metric in metrics[task]:
-            number = _number(group, metric)
-            if number.interval is None and not number.reasons:
+        for metric in metrics[pool.task]:
+            interval = intervals.get((at, metric.name))
+            reasons = _reasons(pool, metric)
+            if interval is None and not reasons:
                 continue
+            worst, best = _bounds(pool, metric, reasons, known=interval is not None)
             found.append(
                 Row(
-                    model, mix, task, language, prompting, metric.name,
-                    number.interval.value if number.interval else None,
-                    number.interval.low if number.interval else None,
-                    number.interval.high if number.interval else None,
-                    number.interval.n if number.interval else 0,
-                    sum(number.reasons.values()), sign, number.worst, number.best, number.reasons, metric.top,
+                    *pool.key, metric.name,
+                    interval.value if interval else None,
+                    interval.low if interval else None,
+                    interval.high if interval else None,
+                    interval.n if interval else 0,
+                    sum(reasons.values()), sign, worst, best, reasons, metric.top, metric.least,
+                    pool.seeds, pool.tuning_seeds, _std(pool, metric),
                 )
             )  # fmt: skip
     return found
 
 
+def _intervals(
+    pools: Sequence[Pool], metrics: Mapping[str, Sequence[Metric]], how: Resampling
+) -> dict[tuple[int, str], Interval]:
+    """(Index of the pool, metric) -> its interval, of those that have values."""
+    found: dict[tuple[int, str], Interval] = {}
+    # Cells of one task and language are about the same items.
+    ranked = sorted(range(len(pools)), key=lambda at: (pools[at].task, pools[at].language, pools[at].prompting))
+    for _, group in itertools.groupby(ranked, key=lambda at: pools[at].task):
+        for some in _batched(group):
+            for metric in metrics[pools[some[0]].task]:
+                if metric.factors or metric.corpus:
+                    for at in some:
+                        keys, sums = parts(pools[at], metric, how.unit)
+                        if keys:
+                            found[at, metric.name] = combined(sums, statistic(metric), top=metric.top, how=how)
+                    continue
+                cells = {at: values for at in some if (values := pools[at].of(metric.name))}
+                done = means(list(cells.values()), top=metric.top, least=metric.least, how=how) if cells else []
+                found |= {(at, metric.name): one for at, one in zip(cells, done, strict=True)}
+    return found
+
+
+def _batched(values: Iterable[int]) -> Iterator[tuple[int, ...]]:
+    left = iter(values)
+    while some := tuple(itertools.islice(left, _AT_ONCE)):
+        yield some
+
+
+def _reasons(pool: Pool, metric: Metric) -> dict[str, int]:
+    """Why outputs have no value of a metric; of several parts, the most that lack one for a reason."""
+    found: dict[str, int] = {}
+    for name in metric.needs:
+        for reason, count in pool.unscored(name).items():
+            found[reason] = max(count, found.get(reason, 0))
+    return found
+
+
+def _bounds(pool: Pool, metric: Metric, reasons: Mapping[str, int], *, known: bool) -> tuple[float, float]:
+    """The metric if every unscored output had its worst value, and if it had its best."""
+    if not known:
+        return metric.least, metric.top
+    total = columns(pool, metric).sum(axis=0)
+    worst, best = total.copy(), total.copy()
+    for at, name in enumerate(metric.needs):
+        unscored = sum(pool.unscored(name).values())
+        # Of a product, the first factor has the product's range, any other is a share.
+        ends = (metric.least, metric.top) if not metric.corpus and at == 0 else (0.0, 1.0)
+        worst[2 * at : 2 * at + 2] += (ends[0] * unscored, unscored)
+        best[2 * at : 2 * at + 2] += (ends[1] * unscored, unscored)
+    value = statistic(metric)
+    return float(value(worst)), float(value(best))
+
+
+def _std(pool: Pool, metric: Metric) -> float | None:
+    """Standard deviation over the seeds' values; None of fewer than two."""
+    if len(pool.runs) < 2:
+        return None
+    with np.errstate(invalid="ignore", divide="ignore"):
+        each = statistic(metric)(run_columns(pool, metric))
+    each = each[~np.isnan(each)]
+    return float(np.std(each)) if len(each) > 1 else None
+
+
 def verdicts(
-    scored: Iterable[Scored],
-    metric: str,
+    pools: Iterable[Pool],
+    boards: Sequence[Asked],
     members: Mapping[str, Sequence[str]],
     *,
-    margin: float,
+    margin: Callable[[str], float],
     in_kind: float,
+    exposure: Mapping[str, Mapping[str, Exposure]] | None = None,
+    how: Resampling = PLAIN,
 ) -> list[Verdict]:
-    """One verdict a model on one metric; none for a model whose mixes and languages allow no contrast."""
-    table: dict[str, dict[str, dict[str, Values]]] = defaultdict(lambda: defaultdict(dict))
-    about: dict[str, tuple[str, str]] = {}
-    for (model, mix, task, language, prompting), group in _grouped(scored).items():
-        about[model] = task, prompting
-        values, _ = collect(group, metric)
-        if values:
-            table[model][mix][language] = values
+    """One verdict a model and board, model after model; none where mixes and languages allow no contrast.
+
+    A mix without any score on a board takes no part in its verdict, and a language only with an item that was scored
+    under every mix of it.
+
+    Args:
+        pools: all scores.
+        boards: what verdicts are on.
+        members: mix -> languages of its chats, of the mixes that are of one size.
+        margin: metric -> a gain below it does not count, in its units.
+        in_kind: from this agreement on a language counts as answered in kind.
+        exposure: model -> language -> what it saw in pretraining.
+        how: of the intervals.
+    """
+    groups: dict[tuple[str, str, str], list[Pool]] = defaultdict(list)
+    models: dict[str, None] = {}
+    for pool in pools:
+        models[pool.model] = None
+        if pool.mix in members or pool.mix == BASE:
+            groups[pool.model, pool.task, pool.prompting].append(pool)
     found = []
-    seen = {code for codes in members.values() for code in codes}
-    for model, mixes in table.items():
-        # A language without an item that was scored under every mix would be compared with nothing.
-        shared = {
-            code
-            for code in set.intersection(*(set(languages) for languages in mixes.values()))
-            if set.intersection(*(set(languages[code]) for languages in mixes.values()))
-        }
-        complete = {
-            mix: {code: languages[code] for code in languages if code in shared} for mix, languages in mixes.items()
-        }
-        sizes = {len(set(codes)) for codes in members.values()}
-        if len(sizes) >= 2 and members.keys() <= mixes.keys() and shared - seen:
-            found.append(verdict(model, (*about[model], metric), complete, members, margin=margin, in_kind=in_kind))
+    for model, (task, prompting, metric) in itertools.product(models, boards):
+        scores = board(groups[model, task, prompting], metric, how)
+        if scores is None:
+            continue
+        there = {mix: codes for mix, codes in members.items() if mix in scores.mixes}
+        seen = {code for codes in there.values() for code in codes}
+        if len({len(set(codes)) for codes in there.values()}) >= 2 and set(scores.languages) - seen:
+            found.append(
+                verdict(
+                    (model, task, prompting),
+                    scores,
+                    there,
+                    margin=margin(metric.name),
+                    in_kind=in_kind if metric.name == AGREEMENT else None,
+                    exposure=(exposure or {}).get(model),
+                )
+            )
     return found
 
 
@@ -145,101 +227,57 @@ class Shift:
     """Translated less direct, paired by answer; answers to one item move together."""
 
 
-def shifts(scored: Iterable[Scored], direct: str, translated: str) -> list[Shift]:
+def shifts(pools: Iterable[Pool], direct: str, translated: str, how: Resampling = PLAIN) -> list[Shift]:
     """One row a model and language in which answers have values of both metrics, all mixes and seeds together."""
-    groups: dict[tuple[str, str], list[Scored]] = defaultdict(list)
-    for one in scored:
-        if one.cell.language != "en":
-            groups[one.cell.model, one.cell.language].append(one)
+    pairs: dict[tuple[str, str], tuple[dict[str, list[float]], dict[str, list[float]]]] = {}
+    for pool in pools:
+        first, second = pool.values.get(direct), pool.values.get(translated)
+        if pool.language == "en" or first is None or second is None:
+            continue
+        both = ~np.isnan(first) & ~np.isnan(second)
+        here = pairs.setdefault((pool.model, pool.language), (defaultdict(list), defaultdict(list)))
+        for row, item in enumerate(pool.items):
+            if both[row].any():
+                here[0][item].extend(first[row, both[row]].tolist())
+                here[1][item].extend(second[row, both[row]].tolist())
+    sides = [({"": two}, {"": one}) for one, two in pairs.values()]
+    apart = differences(sides, top=float(HIGHEST), least=float(LOWEST), how=how) if sides else []
+    return [
+        Shift(model, language, _mean(one), _mean(two), Interval(found.value, found.low, found.high, found.n))
+        for ((model, language), (one, two)), found in zip(pairs.items(), apart, strict=True)
+    ]
+
+
+def _mean(values: Values) -> float:
+    flat = [value for row in values.values() for value in row]
+    return sum(flat) / len(flat)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How often the judge gave a score."""
+
+    model: str
+    mix: str
+    language: str
+    reading: str
+    """``direct``, or ``translated`` where it read the answers in English."""
+    score: int
+    """In 1 to 6."""
+    count: int
+
+
+def histogram(pools: Iterable[Pool], readings: Mapping[str, str]) -> list[Count]:
+    """The judge's scores as they came, before any is forced. ``readings``: reading -> metric."""
     found = []
-    for (model, language), group in groups.items():
-        pairs: dict[str, list[tuple[float, float]]] = defaultdict(list)
-        for score in (score for one in group for score in one.scores):
-            if direct in score.values and translated in score.values:
-                pairs[score.item].append((score.values[direct], score.values[translated]))
-        if pairs:
-            span = HIGHEST - LOWEST
-            first = {"": {item: [one / span for one, _ in rows] for item, rows in pairs.items()}}
-            second = {"": {item: [two / span for _, two in rows] for item, rows in pairs.items()}}
-            apart = difference(second, first)
-            apart = Interval(span * apart.value, span * apart.low, span * apart.high, apart.n)
-            flat = [pair for rows in pairs.values() for pair in rows]
-            means = (sum(one for one, _ in flat) / len(flat), sum(two for _, two in flat) / len(flat))
-            found.append(Shift(model, language, *means, apart))
-    return found
-
-
-def collect(group: Iterable[Scored], metric: str) -> tuple[dict[str, list[float]], dict[str, int]]:
-    """Item -> values of one metric, and reason -> number of outputs without one."""
-    values: dict[str, list[float]] = defaultdict(list)
-    reasons: Counter[str] = Counter()
-    for one in group:
-        for score in one.scores:
-            if metric in score.values:
-                values[score.item].append(score.values[metric])
-            elif metric in score.unscored:
-                reasons[score.unscored[metric]] += 1
-    return dict(values), dict(reasons)
-
-
-def _number(group: Sequence[Scored], metric: Metric) -> _Number:
-    if metric.factors or metric.corpus:
-        return _composed(group, metric)
-    values, reasons = collect(group, metric.name)
-    interval = None
-    if values:
-        span = metric.top - metric.least
-        found = mean({item: [(value - metric.least) / span for value in row] for item, row in values.items()})
-        value, low, high = (metric.least + span * end for end in (found.value, found.low, found.high))
-        interval = Interval(value, low, high, found.n)
-    return _Number(interval, *bounds(values, sum(reasons.values()), metric.top, metric.least), reasons)
-
-
-def _composed(group: Sequence[Scored], metric: Metric) -> _Number:
-    """A product of means, or the score of a corpus times means; each factor over the outputs that have a value of it."""
-    factors = [collect(group, factor) for factor in metric.factors]
-    missing: dict[str, int] = {}
-    for _, reasons in factors:
-        for reason, count in reasons.items():
-            missing[reason] = max(count, missing.get(reason, 0))
-    counts: dict[str, NDArray[np.float64]] = {}
-    for score in (score for one in group for score in one.scores if score.counts and metric.corpus):
-        counts[score.item] = counts.get(score.item, np.zeros(len(score.counts))) + score.counts
-    items = sorted({*counts, *(item for values, _ in factors for item in values)})
-    if not items or (metric.corpus and not counts) or not all(values for values, _ in factors):
-        return _Number(None, 0.0, metric.top, missing)
-    empty = np.zeros(len(next(iter(counts.values()), ())))
-    sums = np.array(
-        [
-            [
-                *(number for values, _ in factors for number in (sum(values.get(item, ())), len(values.get(item, ())))),
-                *counts.get(item, empty),
+    for pool in pools:
+        for reading, metric in readings.items():
+            values = pool.values.get(metric)
+            if values is None:
+                continue
+            counts = Counter(values[~np.isnan(values)].astype(int).tolist())
+            found += [
+                Count(pool.model, pool.mix, pool.language, reading, score, counts[score])
+                for score in range(LOWEST, HIGHEST + 1)
             ]
-            for item in items
-        ],
-        dtype=np.float64,
-    )
-    pairs = 2 * len(factors)
-
-    def statistic(columns: NDArray[np.float64]) -> NDArray[np.float64]:
-        value = np.asarray(metric.corpus(columns[..., pairs:])) if metric.corpus else np.ones(columns.shape[:-1])
-        for at in range(0, pairs, 2):
-            value = value * columns[..., at] / columns[..., at + 1]
-        return value
-
-    worst, best = sums.sum(axis=0), sums.sum(axis=0)
-    for at, (_, reasons) in enumerate(factors):
-        unscored = sum(reasons.values())
-        highest = metric.top if at == 0 and not metric.corpus else 1.0
-        worst[2 * at + 1] += unscored
-        best[2 * at : 2 * at + 2] += (highest * unscored, unscored)
-    interval = combined(sums, statistic, top=metric.top)
-    return _Number(interval, float(statistic(worst)), float(statistic(best)), missing)
-
-
-def _grouped(scored: Iterable[Scored]) -> dict[tuple[str, str, str, str, str], list[Scored]]:
-    groups: dict[tuple[str, str, str, str, str], list[Scored]] = defaultdict(list)
-    for one in scored:
-        cell = one.cell
-        groups[cell.model, cell.mix, cell.task, cell.language, cell.prompting].append(one)
-    return groups
+    return found

@@ -74,7 +74,12 @@ def canonical(value: object) -> bytes:
 
 def fingerprint(value: object) -> str:
     """SHA-256 of the canonical JSON, 64 hexadecimal digits."""
-    return hashlib.sha256(canonical(value)).hexdigest()
+    return digest(canonical(value))
+
+
+def digest(canonical: bytes) -> str:
+    """SHA-256, 64 hexadecimal digits."""
+    return hashlib.sha256(canonical).hexdigest()
 
 
 def file_hash(path: Path) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from babeltune.data import identify
@@ -33,11 +33,16 @@ def asker(spec: JudgeSpec) -> Judge:
 
 def metrics(spec: JudgeSpec) -> tuple[Metric, ...]:
     """What is reported of the judge's scores, the main one first."""
-    first = judging.HELPFULNESS if spec.protocol == "as-paper" else judging.HELPFULNESS_PROMPT_LID
+    return metrics_of(spec.protocol, spec.readings)
+
+
+def metrics_of(protocol: judging.Protocol, readings: Iterable[Reading]) -> tuple[Metric, ...]:
+    """What is reported of a judge who read answers so, the main one first."""
+    first = judging.HELPFULNESS if protocol == "as-paper" else judging.HELPFULNESS_PROMPT_LID
     found = sorted(judging.METRICS, key=lambda metric: metric.name != first)
     return tuple(
-        dataclasses.replace(metric, name=_named(metric.name, reading))
-        for reading in sorted(spec.readings)
+        dataclasses.replace(metric, name=named(metric.name, reading))
+        for reading in sorted(readings)
         for metric in found
     )
 
@@ -112,7 +117,7 @@ def of_cell(score: Step, session: Session) -> dict[str, Score]:
             parts = [found[item]] if item in found else []
             parts.append(one)
             if score.cell and score.cell.language == "en" and spec and "translated" in spec.readings:
-                parts.append(_as_read(one, "translated"))  # English needs no translation
+                parts.append(as_read(one, "translated"))  # English needs no translation
             found[item] = merged(parts)
     return found
 
@@ -155,7 +160,7 @@ def judged(step: Step, session: Session) -> dict[str, Score]:
         else:
             verdict = verdict_of(row, texts.get(item.id, ""))
             score = judging.helpfulness(item.id, verdict, item.language, prompt, response)
-        found[item.id] = _as_read(score, reading(step))
+        found[item.id] = as_read(score, reading(step))
     return found
 
 
@@ -179,16 +184,18 @@ def verdict_of(row: Mapping[str, Any], response: str) -> Verdict:
     return next((one for one in verdicts if one.score is not None), verdicts[-1])
 
 
-def _as_read(score: Score, as_: Reading) -> Score:
+def as_read(score: Score, as_: Reading) -> Score:
+    """What a judge who read answers so says of one: under metrics and notes of their own, unless it read them as they are."""
     if as_ == "direct":
         return score
     return Score(
         score.item,
-        {_named(name, as_): value for name, value in score.values.items()},
+        {named(name, as_): value for name, value in score.values.items()},
         {f"{name}, translated": note for name, note in score.notes.items()},
-        {_named(name, as_): why for name, why in score.unscored.items()},
+        {named(name, as_): why for name, why in score.unscored.items()},
     )
 
 
-def _named(metric: str, as_: Reading) -> str:
+def named(metric: str, as_: Reading) -> str:
+    """A metric's name where the judge read answers so."""
     return metric if as_ == "direct" else f"{metric}{TRANSLATED}"

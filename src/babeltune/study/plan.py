@@ -17,11 +17,11 @@ from typing import Any
 
 from babeltune.data import twin
 from babeltune.data.makeup import Makeup, Mixing
-from babeltune.measure.intervals import LEVEL, RESAMPLES, SEED
+from babeltune.measure.intervals import LEVEL
 from babeltune.records import ASSISTANT, HUMAN, STOP, Cell, Prompting
 from babeltune.study.served import JudgeSpec, Reading, ServedSpec
 from babeltune.study.spec import BASE, LabelSpec, Study, XnliSpec
-from babeltune.study.step import JUDGED_TASK, Kind, Step
+from babeltune.study.step import JUDGED_TASK, Kind, Recipe, Step
 from babeltune.study.tasks import ItemSet, promptings, sampling
 
 
@@ -188,8 +188,23 @@ def make(study: Study, inputs: Inputs) -> Plan:
             mix=name,
         )
     scores = []
+    grid = list(_asked(study))
+    scoring = {
+        about: Recipe(identifier=inputs.identifier, items=inputs.items[about].scored)
+        for about in dict.fromkeys((task, language, prompting) for task, language, prompting, _ in grid)
+    }
     for model in study.models:
+        model_name = model.name
         weights = {"model": inputs.models[model.id], "dtype": study.dtype}
+        answering = {
+            (task, language, prompting, seed): Recipe(
+                **weights,
+                items=inputs.items[task, language, prompting].asked,
+                engine=study.engine,
+                **_drawn(study, task, seed),
+            )
+            for task, language, prompting, seed in grid
+        }
         for name in ([BASE] if study.base else []) + list(mixes):
             for tuning_seed in study.tuning_seeds if name != BASE else (0,):
                 tune = None
@@ -197,30 +212,30 @@ def make(study: Study, inputs: Inputs) -> Plan:
                     updates = study.recipe.updates(mixes[name].work)
                     tune = add(
                         "tune",
-                        f"{model.name}-{name}-t{tuning_seed}",
+                        f"{model_name}-{name}-t{tuning_seed}",
                         {**weights, "recipe": dataclasses.asdict(study.recipe), "seed": tuning_seed},
                         [mixes[name]],
                         mix=name,
                         model=model.id,
                         work=updates,
                     )
-                for task, language, prompting, seed in _asked(study):
-                    cell = Cell(model.name, name, tuning_seed, task, language, prompting, seed)
+                for task, language, prompting, seed in grid:
+                    cell = Cell(model_name, name, tuning_seed, task, language, prompting, seed)
                     items = inputs.items[task, language, prompting]
                     generate = add(
                         "generate",
                         cell.name,
-                        {**weights, "items": items.asked, "engine": study.engine, **_drawn(study, task, seed)},
+                        answering[task, language, prompting, seed],
                         [tune] if tune else [],
                         cell=cell,
                         mix=name,
                         model=model.id,
                         work=items.count,
                     )
-                    recipe: dict[str, Any] = {"identifier": inputs.identifier, "items": items.scored}
+                    recipe = scoring[task, language, prompting]
                     judged = judging(generate) if study.judge and task == JUDGED_TASK else []
                     if study.judge and judged:
-                        recipe["judge"] = study.judge.protocol
+                        recipe = Recipe(recipe, judge=study.judge.protocol)
                     scores.append(add("score", cell.name, recipe, [generate, *judged], cell=cell, mix=name))
     members = {
         name: sorted(inputs.available if makeup.everything else makeup.counts)
@@ -231,14 +246,15 @@ def make(study: Study, inputs: Inputs) -> Plan:
         "summary",
         "summary",
         {
-            "cells": [dataclasses.asdict(score.cell) for score in scores if score.cell],
+            "cells": [score.name for score in scores],
             "members": members,
             "verdict": study.verdict.model_dump(),
-            "interval": [LEVEL, RESAMPLES, SEED],
+            "statistics": {"level": LEVEL, **study.statistics.model_dump()},
+            "exposure": inputs.exposure,
         },
         scores,
     )
-    add("report", "report", {"study": study.study, "exposure": inputs.exposure}, [summary])
+    add("report", "report", {"study": study.study}, [summary])
     return Plan(study, tuple(steps), inputs)
 
 

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from babeltune.languages import exposure
-from babeltune.measure import judge, summary
+from babeltune.measure import judge, spread, summary
+from babeltune.measure.contrasts import Asked
 from babeltune.measure.metrics.agreement import AGREEMENT
-from babeltune.records import Score
+from babeltune.measure.pools import Pool, Scored, pools
+from babeltune.measure.tasks.simplification import Simplification, Source
+from babeltune.records import Metric
 from babeltune.report.results import Curve, Judging, Results
 from babeltune.study import judging
-from babeltune.study.artefacts import PROOF, ROWS, SCORES, SHIFTS, VERDICTS, read_lines, write_lines
+from babeltune.study.artefacts import (
+    CORPORA,
+    HISTOGRAM,
+    PROOF,
+    ROWS,
+    SCORES,
+    SHIFTS,
+    SPLITS,
+    VERDICTS,
+    read_lines,
+    write_lines,
+)
 from babeltune.study.check import Opened
+from babeltune.study.courses import coursed
+from babeltune.study.excerpt import Excerpt, excerpt
+from babeltune.study.scores import scores
 from babeltune.study.session import Session
 from babeltune.study.step import JUDGED_TASK, Step
 
@@ -21,51 +39,96 @@ from babeltune.study.step import JUDGED_TASK, Step
 def summarise(step: Step, session: Session) -> dict[str, Any]:
     """All scores of a study, as numbers with intervals, and the verdicts on them."""
     plan, store = session.opened.plan, session.opened.store
-    study = plan.study
-    scored = []
-    for one in (plan.by_key[key] for key in step.needs):
-        generate = plan.by_key[one.needs[0]]  # any others are of the judge
-        tune = plan.by_key[generate.needs[0]] if generate.needs else None
-        rows = read_lines(store.open(one) / SCORES)
-        scores = tuple(
-            Score(row["item"], row["values"], row["notes"], row["unscored"], tuple(row["counts"])) for row in rows
-        )
-        assert one.cell is not None
-        adapter = tune.fingerprint[:8] if tune else "none"
-        scored.append(summary.Scored(one.cell, scores, adapter, str(generate.recipe["items"])[:8]))
+    study, how = plan.study, plan.study.statistics.how
+    found = pools(_scored(step, session.opened))
     metrics = {name: session.task(name).metrics for name in study.tasks.asked}
     if study.judge is not None:
         metrics[JUDGED_TASK] = (*judging.metrics(study.judge), *metrics[JUDGED_TASK])
-    rows_ = summary.rows(scored, metrics, study.label.identifier)
-    judged = next((name for name, found in metrics.items() if any(one.name == AGREEMENT for one in found)), None)
-    found = summary.verdicts(
-        [one for one in scored if one.cell.task == judged and one.cell.prompting == "xx:xx"],
-        AGREEMENT,
+    rows = summary.rows(found, metrics, study.label.identifier, how)
+    boards = _boards(found, metrics)
+    verdicts = summary.verdicts(
+        found,
+        boards,
         {name: tuple(plan.counts(name)) for name in plan.sized},
-        margin=study.verdict.margin,
+        margin=study.verdict.margin_of,
         in_kind=study.verdict.in_kind,
+        exposure={model: exposure(shares) for model, shares in plan.inputs.exposure.items()},
+        how=how,
     )
     folder = store.partial(step)
-    write_lines(folder / ROWS, map(dataclasses.asdict, rows_))
-    write_lines(folder / VERDICTS, map(dataclasses.asdict, found))
-    if study.judge is not None and len(study.judge.readings) > 1:
-        shifts = summary.shifts(scored, judge.HELPFULNESS_RAW, f"{judge.HELPFULNESS_RAW}{judging.TRANSLATED}")
-        write_lines(folder / SHIFTS, map(dataclasses.asdict, shifts))
-    return {"rows": len(rows_), "verdicts": [one.sentence for one in found]}
+    write_lines(folder / ROWS, map(dataclasses.asdict, rows))
+    write_lines(folder / VERDICTS, map(dataclasses.asdict, verdicts))
+    splits = spread.splits(found, boards, study.verdict.margin_of)
+    write_lines(folder / SPLITS, map(dataclasses.asdict, splits))
+    if study.judge is not None:
+        readings: dict[str, str] = {one: f"{judge.HELPFULNESS_RAW}{judging.TRANSLATED if one == 'translated' else ''}"
+                    for one in sorted(study.judge.readings)}  # fmt: skip
+        write_lines(folder / HISTOGRAM, map(dataclasses.asdict, summary.histogram(found, readings)))
+        if len(readings) > 1:
+            shifts = summary.shifts(found, readings["direct"], readings["translated"], how)
+            write_lines(folder / SHIFTS, map(dataclasses.asdict, shifts))
+    if "simplification" in study.tasks.asked:
+        write_lines(folder / CORPORA, map(dataclasses.asdict, _corpora(session)))
+    asked = _judging(session.opened)
+    return {
+        "rows": len(rows),
+        "verdicts": [one.sentence for one in verdicts],
+        "judging": dataclasses.asdict(asked) if asked else None,
+    }
+
+
+def _corpora(session: Session) -> Iterator[Source]:
+    """What simplification's items were drawn from, where they were drawn from corpora."""
+    task = session.task("simplification")
+    if isinstance(task, Simplification):
+        for code in session.opened.plan.study.tasks.asked["simplification"].languages:
+            yield from task.corpora(code)
+
+
+def _scored(step: Step, opened: Opened) -> Iterator[Scored]:
+    """The cells of a summary, their score files read as they are gone through."""
+    plan, store = opened.plan, opened.store
+    for one in (plan.by_key[key] for key in step.needs):
+        generate = plan.by_key[one.needs[0]]  # any others are of the judge
+        tune = plan.by_key[generate.needs[0]] if generate.needs else None
+        assert one.cell is not None
+        adapter = tune.fingerprint[:8] if tune else "none"
+        yield Scored(one.cell, scores(store.open(one) / SCORES), adapter, str(generate.recipe["items"])[:8])
+
+
+def _boards(found: Sequence[Pool], metrics: Mapping[str, Sequence[Metric]]) -> list[Asked]:
+    """What verdicts are on: the main metric of each task and prompting, and agreement where it is asked first."""
+    boards: dict[tuple[str, str, str], Metric] = {}
+    judged = next((task for task, some in metrics.items() if any(one.name == AGREEMENT for one in some)), None)
+    for task, prompting in dict.fromkeys((pool.task, pool.prompting) for pool in found):
+        chosen = [metrics[task][0]]
+        if task == judged and prompting == "xx:xx":
+            chosen += [one for one in metrics[task] if one.name == AGREEMENT]
+        boards |= {(task, prompting, one.name): one for one in chosen}
+    return [(task, prompting, metric) for (task, prompting, _), metric in boards.items()]
 
 
 def report(step: Step, session: Session) -> dict[str, Any]:
     """Everything in the report folder."""
     from babeltune.report import render  # draws: not for a run that has nothing to do
 
-    render.render(load_results(session.opened), session.opened.store.partial(step))
+    found = load_results(session.opened)
+    lined = coursed(found.items, session.opened.plan.study.label.identifier)
+    render.render(dataclasses.replace(found, items=lined), session.opened.store.partial(step))
     return {}
 
 
-def load_results(opened: Opened) -> Results:
-    """All that the report shows, read from the score files of a finished study."""
+def load_results(opened: Opened, *, texts: bool = True) -> Results:
+    """All that the report shows, read from the files of a finished study.
+
+    ``texts``: without them its ``items`` and ``curves`` are empty, and no score file is read.
+    """
     plan, store = opened.plan, opened.store
-    folder = store.open(plan.of("summary")[0])
+    (step,) = plan.of("summary")
+    folder = store.open(step)
+    judging = store.facts(step)["judging"]
+    cells = ((one.cell, store.open(one) / SCORES) for one in plan.of("score") if one.cell is not None)
+    shown = excerpt(tuple(cells)) if texts else Excerpt((), 0)
     return Results(
         study=plan.study.study,
         mixes={name: dict(plan.counts(name)) for name in plan.study.mixes},
@@ -73,21 +136,24 @@ def load_results(opened: Opened) -> Results:
         rows=tuple(read_lines(folder / ROWS)),
         verdicts=tuple(read_lines(folder / VERDICTS)),
         claims=tuple(read_lines(store.open(plan.of("proof")[0]) / PROOF)),
-        items=tuple(
-            {**row, **dataclasses.asdict(step.cell)}
-            for step in plan.of("score")
-            if step.cell is not None
-            for row in read_lines(store.open(step) / SCORES)
-        ),
+        items=shown.items,
+        items_left_out=shown.left_out,
         recipe=plan.study.model_dump(mode="json"),
         labelled=store.facts(plan.of("label")[0]),
         left_out={step.name: int(store.facts(step)["left_out"]) for step in plan.of("tune")},
         exposure={model: exposure(shares) for model, shares in plan.inputs.exposure.items()},
         hashes={step.key: step.fingerprint for step in plan.steps if step.kind in ("label", "mix", "tune")},
-        curves=tuple(_curves(opened)),
-        judging=_judging(opened),
-        shifts=tuple(read_lines(folder / SHIFTS)) if (folder / SHIFTS).exists() else (),
+        curves=tuple(_curves(opened)) if texts else (),
+        judging=Judging(**judging) if judging else None,
+        shifts=_optional(folder / SHIFTS),
+        histogram=_optional(folder / HISTOGRAM),
+        splits=_optional(folder / SPLITS),
+        corpora=_optional(folder / CORPORA),
     )
+
+
+def _optional(path: Path) -> tuple[dict[str, Any], ...]:
+    return tuple(read_lines(path)) if path.exists() else ()
 
 
 def _judging(opened: Opened) -> Judging | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from babeltune.data import twin
 from babeltune.data.makeup import Makeup, Mixing
 from babeltune.errors import BabeltuneError, MixError, Problem, StudyError
-from babeltune.generate.endpoint import Endpoint
 from babeltune.generate.prices import Price
 from babeltune.study import models
 from babeltune.study.plan import Plan
@@ -17,12 +17,17 @@ from babeltune.study.spec import ModelSpec, Study
 from babeltune.study.step import JUDGED_TASK, Step
 from babeltune.study.studyfile import Parsed, fragment
 
+if TYPE_CHECKING:
+    from babeltune.generate.endpoint import Endpoint
+
 _LEAVE = "leave it out"
 _ROLES: Mapping[str, type[ServedSpec]] = {"judge": JudgeSpec, "translator": TranslatorSpec}
 
 
 def endpoint(spec: ServedSpec) -> Endpoint:
     """The server of a judge or translator, and how it is asked."""
+    from babeltune.generate.endpoint import Endpoint  # brings much that a study without a server has no use for
+
     return Endpoint(
         model=spec.model,
         base_url=spec.base_url,

@@ -24,10 +24,11 @@ from babeltune.data.makeup import LanguageCode, Makeup, Mixing, Protocol
 from babeltune.data.sources import Source
 from babeltune.finetune.recipe import PRESETS, LoraRecipe
 from babeltune.languages import LANGUAGES
-from babeltune.measure.tasks.items import SEED
+from babeltune.measure.tasks.items import SEED as SAMPLE_SEED
 from babeltune.measure.tasks.prompt import Variant
 from babeltune.measure.tasks.simplification import SAMPLE
 from babeltune.records import Prompting
+from babeltune.study.findings import StatisticsSpec, VerdictSpec
 from babeltune.study.served import JudgeSpec, PriceSpec, TranslatorSpec
 
 BASE = "base"
@@ -284,7 +285,7 @@ class TaskSpec(_Model):
     """Commit, branch or tag of a hub id."""
     sample: Count | None = None
     """So many items a language, drawn by ``sample_seed``; all where it is left out."""
-    sample_seed: Annotated[int, Field(ge=0, lt=2**32)] = SEED
+    sample_seed: Annotated[int, Field(ge=0, lt=2**32)] = SAMPLE_SEED
     sampling: TaskSamplingSpec = TaskSamplingSpec()
 
 
@@ -329,7 +330,7 @@ class XnliSpec(_Model):
     """As of the other tasks."""
     revision: str | None = None
     sample: Count | None = None
-    sample_seed: Annotated[int, Field(ge=0, lt=2**32)] = SEED
+    sample_seed: Annotated[int, Field(ge=0, lt=2**32)] = SAMPLE_SEED
     words: Variant = "harness"
     """Those of lm-evaluation-harness, as the paper has, or ``corrected`` ones."""
 
@@ -365,15 +366,6 @@ TASK_SPECS: dict[str, type[AnyTaskSpec]] = {
     "xnli": XnliSpec,
 }
 """Name of a task -> its spec."""
-
-
-class VerdictSpec(_Model):
-    """What counts as an answer to the study's question."""
-
-    margin: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """A gain in agreement below this does not count."""
-    in_kind: Annotated[float, Field(gt=0, le=1)] = 0.8
-    """From this agreement on a language counts as answered in kind."""
 
 
 class ExecutionSpec(_Model):
@@ -438,4 +430,5 @@ class Study(_Model):
     prices: dict[str, PriceSpec] = {}
     """Model of judge or translator -> its price."""
     verdict: VerdictSpec = VerdictSpec()
+    statistics: StatisticsSpec = StatisticsSpec()
     execution: ExecutionSpec = ExecutionSpec()

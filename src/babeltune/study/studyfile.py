@@ -17,6 +17,7 @@ from babeltune.data.sources import Columns, Source
 from babeltune.errors import Problem, StudyError
 from babeltune.finetune.recipe import LoraRecipe
 from babeltune.measure.tasks import prompt
+from babeltune.study.findings import StatisticsSpec, VerdictSpec
 from babeltune.study.served import JudgeSpec, PriceSpec, TranslatorSpec
 from babeltune.study.spec import (
     MIX_FORMS,
@@ -28,7 +29,6 @@ from babeltune.study.spec import (
     Study,
     TaskSamplingSpec,
     TasksSpec,
-    VerdictSpec,
 )
 
 
@@ -203,6 +203,7 @@ def _fields(place: tuple[str | int, ...]) -> list[str]:
         ("judge",): list(JudgeSpec.model_fields),
         ("translator",): list(TranslatorSpec.model_fields),
         ("verdict",): list(VerdictSpec.model_fields),
+        ("statistics",): list(StatisticsSpec.model_fields),
         ("execution",): list(ExecutionSpec.model_fields),
         ("recipe",): [*LoraRecipe.__dataclass_fields__, "preset"],
         ("mixing",): list(Mixing.__dataclass_fields__),

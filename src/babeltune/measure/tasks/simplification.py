@@ -11,7 +11,9 @@ from __future__ import annotations
 import itertools
 import random
 import re
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from babeltune.errors import ItemsError, Problem, RowsError
@@ -43,6 +45,18 @@ SARI, WEIGHTED = "sari", "sari-weighted"
 CORPUS, CORPUS_WEIGHTED = "sari-corpus", "sari-corpus-weighted"
 """The same with the corpus SARI that the paper's text names."""
 _BLANK_LINE, _SPACE = "\n\n", " "
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A corpus that items of a language come from."""
+
+    language: str
+    corpus: str
+    available: int
+    """Sentences of the splits that are drawn from."""
+    sampled: int
+    """Of these, the items."""
 
 
 class Simplification:
@@ -129,7 +143,29 @@ class Simplification:
         bare = {SARI: "the item has no reference", AGREEMENT: "the item has no reference"}
         return [scores.get(index, Score(item.id, unscored=bare)) for index, item in enumerate(items)]
 
+    def corpora(self, language: str) -> list[Source]:
+        """What one language's items were drawn from (paper, Table 2), in the order of the files.
+
+        Raises:
+            ItemsError: as ``items``.
+        """
+        available = Counter(_corpus(item.id) for item in self._available(language))
+        drawn = Counter(_corpus(item.id) for item in self._drawn(language))
+        return [Source(language, corpus, count, drawn[corpus]) for corpus, count in available.items()]
+
     def _drawn(self, language: str) -> list[Item]:
+        found = self._available(language)
+        rng = random.Random(self.seed)
+        if self.as_run and language in FOLDERS:
+            for before in itertools.takewhile(lambda code: code != language, FOLDERS):
+                rng.shuffle(list(self._multisim(before, f"items of {self.name}, {language}")))
+        if self.sample is None:
+            return found
+        rng.shuffle(found)
+        return found[: self.sample]
+
+    def _available(self, language: str) -> list[Item]:
+        """All sentences that are drawn from, file after file."""
         subject = f"items of {self.name}, {language}"
         if isinstance(self.place, HubSet):
             raise ItemsError(
@@ -140,14 +176,7 @@ class Simplification:
             wanted = f"{FOLDERS[language]}/*_test.csv (MultiSim)" if language in FOLDERS else f"{language}/"
             fix = f"It should hold {wanted} or {language}/*.orig with *.ref.0, *.ref.1 (TurkCorpus, ASSET)."
             raise ItemsError(subject, [Problem(str(self.place), f"holds no items in '{language}'", fix)])
-        rng = random.Random(self.seed)
-        if self.as_run and language in FOLDERS:
-            for before in itertools.takewhile(lambda code: code != language, FOLDERS):
-                rng.shuffle(list(self._multisim(before, subject)))
-        if self.sample is None:
-            return found
-        rng.shuffle(found)
-        return found[: self.sample]
+        return found
 
     def _multisim(self, language: str, subject: str) -> list[Item]:
         """All rows of MultiSim in a language that are drawn from, corpus after corpus."""
@@ -179,6 +208,11 @@ class Simplification:
             return Item(id_, language, source, references, source)
 
         return items.parsed(read, make, subject) if read else []
+
+
+def _corpus(item: str) -> str:
+    """Name of the corpus in an item's id: the file's, without its split."""
+    return re.sub(r"[_.](test|val|valid|train)$", "", item.rpartition(":")[0])
 
 
 def tokenizer(language: str) -> sari.TokenizerName:

@@ -12,9 +12,9 @@ from babeltune.measure.aggregates import AggregateBoard, Share, complete, of_ite
 from babeltune.measure.metrics.agreement import AGREEMENT, AGREEMENT_NOMINAL
 from babeltune.measure.plateau import Verdict, verdict
 from babeltune.measure.tasks.xnli import ACCURACY
+from babeltune.study.findings import VerdictSpec
 from babeltune.study.importing.found import Aggregate
 from babeltune.study.importing.names import BASE
-from babeltune.study.spec import VerdictSpec
 
 Key = tuple[str, str, str, str, str, str]
 KEY = ("model", "mix", "task", "language", "prompting", "metric")

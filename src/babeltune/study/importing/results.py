@@ -22,11 +22,11 @@ from babeltune.study import judging
 from babeltune.study.artefacts import SCORES
 from babeltune.study.courses import coursed
 from babeltune.study.excerpt import excerpt
+from babeltune.study.findings import VerdictSpec
 from babeltune.study.importing import numbers, scoring
 from babeltune.study.importing.folder import Folder, Manifest
 from babeltune.study.importing.names import BASE, MODELS, Tuned
 from babeltune.study.scores import scores
-from babeltune.study.spec import VerdictSpec
 from babeltune.study.step import JUDGED_TASK
 
 
