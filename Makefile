@@ -1,6 +1,7 @@
 # make demo   the paper in miniature, on this machine's CPU: about ten minutes, installation aside
 # make test   lint, types and the tests that need no real model
-.PHONY: demo test test-slow test-ray test-vllm bench clean
+# make docs   the documentation as a site, to be opened from disk: site/index.html
+.PHONY: demo test test-slow test-ray test-vllm bench docs reference clean
 
 PYTHON ?= python3.11
 RUNS ?= runs
@@ -14,8 +15,8 @@ demo: $(READY)
 	$(BIN)/babeltune run studies/pocket.yaml --runs $(RUNS)
 
 test: $(READY)
-	$(BIN)/ruff check src tests bench
-	$(BIN)/ruff format --check src tests bench
+	$(BIN)/ruff check src tests bench docs
+	$(BIN)/ruff format --check src tests bench docs
 	$(BIN)/mypy
 	$(BIN)/pytest
 
@@ -37,8 +38,23 @@ test-vllm:
 bench: $(READY)
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
+# In an environment of its own, too. Nothing that a reader's browser would fetch is let through.
+docs: .venv-docs/.ready
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+	@! grep -rnE '<(script|link|img|iframe|source)[^>]*(src|href)="?(https?:)?//' site --include='*.html'
+	@echo site/index.html
+
+.venv-docs/.ready: requirements-docs.lock
+	test -x .venv-docs/bin/python || $$(command -v $(PYTHON) || command -v python3) -m venv .venv-docs
+	.venv-docs/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements-docs.lock
+	touch $@
+
+# The pages that are written from the code: docs/commands.md, docs/study-file.md.
+reference: $(READY)
+	$(BIN)/python docs/reference.py
+
 clean:
-	rm -rf $(VENV) .venv-vllm build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-vllm .venv-docs site build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(READY): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $$(command -v $(PYTHON) || command -v python3) -m venv $(VENV)

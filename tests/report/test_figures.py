@@ -14,7 +14,6 @@ import pytest
 from artists import bars, faults, labels, legend, shown, whiskers, words
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from babeltune.errors import NotDrawnError
@@ -313,12 +312,14 @@ def test_the_judges_scores_are_shares_of_each_reading() -> None:
         figures.figure_11(dataclasses.replace(results, histogram=one), MODEL)
 
 
-def markers(figure: Figure) -> list[Line2D]:
+def markers(figure: Figure) -> list[tuple[float, float, str]]:
+    """Place, value and shape of every triangle that is a point."""
     return [
-        line
+        (float(x), float(y), str(line.get_marker()))
         for axes in shown(figure)
         for line in axes.get_lines()
-        if line.get_marker() in ("^", "v") and len(line.get_xdata()) == 1
+        if line.get_marker() in ("^", "v") and line.get_linestyle() == "None"
+        for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)
     ]
 
 
@@ -330,9 +331,8 @@ def test_within_one_budget_triangles_turn_as_a_language_enters() -> None:
     assert "400 chats in other languages than English" in axes.get_title(loc="left")
     assert list(labels(axes).values()) == ["1", "2", "3", "4", "5", "6"]
     found: dict[float, dict[int, str]] = {}
-    for line in markers(figure):
-        value = float(line.get_ydata()[0])
-        found.setdefault(value, {})[round(float(line.get_xdata()[0]))] = str(line.get_marker())
+    for x, value, shape in markers(figure):
+        found.setdefault(value, {})[round(x)] = shape
     for mix, held in BUDGET.items():
         for code in ("en", "es", "ru", "de", "it"):
             value = _values(results, "helpfulness")[mix, code]
@@ -353,7 +353,7 @@ def test_chats_that_grow_are_a_logarithmic_axis_a_frame_a_set_of_languages() -> 
     ]  # fmt: skip
     assert {axes.get_xscale() for axes in shown(figure)} == {"symlog"}
     values = _values(results, "helpfulness")
-    there = {float(line.get_ydata()[0]) for line in markers(figure)}
+    there = {value for _, value, _ in markers(figure)}
     assert there == {values[mix, code] for mix in FIXED for code in ("en", "es", "de")}
     assert faults(figure) == []
 
@@ -378,7 +378,7 @@ def test_gain_against_exposure_has_a_named_point_a_language_and_the_fit() -> Non
     figure = figures.gain_against_exposure(results, MODEL)
     (axes,) = figure.axes
     fit = results.headlines[0]["fit"]
-    spots = {(round(float(line.get_xdata()[0]), 6), round(float(line.get_ydata()[0]), 6)) for line in markers(figure)}
+    spots = {(round(x, 6), round(y, 6)) for x, y, _ in markers(figure)}
     assert spots == {(round(share, 6), round(gain, 6)) for _, share, gain in fit["points"]}
     assert {text.get_text() for text in axes.texts} == {code for code, _, _ in fit["points"]}
     assert axes.get_xscale() == "log"

@@ -105,9 +105,8 @@ def make(study: Study, inputs: Inputs) -> Plan:
     steps: list[Step] = []
 
     def add(kind: Kind, name: str, recipe: Mapping[str, Any], needs: Sequence[Step] = (), **about: Any) -> Step:
-        step = Step(
-            kind, name, recipe, tuple(need.key for need in needs), tuple(need.fingerprint for need in needs), **about
-        )
+        keys, prints = [need.key for need in needs], [need.fingerprint for need in needs]
+        step = Step(kind, name, recipe, tuple(keys), tuple(prints), **about)
         steps.append(step)
         return step
 

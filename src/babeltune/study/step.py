@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from babeltune.records import Cell
@@ -71,6 +71,15 @@ class Step:
     model: str | None = None
     work: int = 0
     """Amount of work in the unit of its kind: chats, updates, outputs."""
+    fingerprint: str = field(init=False, repr=False, compare=False)
+    """SHA-256 over kind, version of the code, recipe, and the fingerprints of all that is needed."""
+
+    def __post_init__(self) -> None:
+        recipe = self.recipe.canonical if isinstance(self.recipe, Recipe) else canonical(self.recipe)
+        after = ",".join([f'"{one}"' for one in self.after])
+        # Canonical JSON of these four, put together by hand: a study has ten thousand cells and a few recipes.
+        whole = f'{{"after":[{after}],"kind":"{self.kind}","recipe":'.encode() + recipe
+        object.__setattr__(self, "fingerprint", digest(whole + b',"version":%d}' % _VERSIONS[self.kind]))
 
     @property
     def room(self) -> str:
@@ -81,17 +90,6 @@ class Step:
     def asks(self) -> bool:
         """Whether judge or translator is asked."""
         return self.kind in ASKING
-
-    @functools.cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 over kind, version of the code, recipe, and the fingerprints of all that is needed."""
-        recipe = self.recipe.canonical if isinstance(self.recipe, Recipe) else canonical(self.recipe)
-        after = ",".join(f'"{one}"' for one in self.after)
-        # Canonical JSON of these four, put together by hand: a study has ten thousand cells and a few recipes.
-        return digest(
-            b'{"after":[%b],"kind":"%b","recipe":%b,"version":%d}'
-            % (after.encode(), self.kind.encode(), recipe, _VERSIONS[self.kind])
-        )
 
     @property
     def hashed_name(self) -> bool:

@@ -53,15 +53,24 @@ def _fill(axes: Axes, panel: LinePanel, names: list[str], title: str) -> None:
         # Along a logarithmic axis that starts at nought the first place cannot be moved by a factor.
         xs = [_moved(mark.at or 0.0, shift, panel) for mark in shown]
         axes.plot(xs, [mark.value for mark in shown], **_line(line, names), zorder=2)  # type: ignore[arg-type]
-        for x, mark in zip(xs, shown, strict=True):
-            value = mark.value or 0.0
-            if mark.low is not None and mark.high is not None:
-                axes.errorbar(
-                    [x], [value], yerr=[[max(0.0, value - mark.low)], [max(0.0, mark.high - value)]], fmt="none",
-                    ecolor=palette.ink(line.colour), elinewidth=0.6, capsize=1.0, capthick=0.6, zorder=1.9,
+        points = [(x, mark, mark.value or 0.0) for x, mark in zip(xs, shown, strict=True)]
+        ends = [
+            (x, value, mark.low, mark.high)
+            for x, mark, value in points
+            if mark.low is not None and mark.high is not None
+        ]
+        if ends:
+            axes.errorbar(
+                [x for x, _, _, _ in ends], [value for _, value, _, _ in ends],
+                yerr=[[max(0.0, value - low) for _, value, low, _ in ends], [max(0.0, high - value) for _, value, _, high in ends]],
+                fmt="none", ecolor=palette.ink(line.colour), elinewidth=0.6, capsize=1.0, capthick=0.6, zorder=1.9,
+            )  # fmt: skip
+        for zero_shot, shape in ((False, palette.SUPERVISED), (True, palette.ZERO_SHOT)):
+            some = [(x, value) for x, mark, value in points if mark.zero_shot == zero_shot]
+            if some:
+                axes.plot(
+                    [x for x, _ in some], [value for _, value in some], linestyle="", **_marker(line.colour, shape), zorder=3
                 )  # fmt: skip
-            shape = palette.ZERO_SHOT if mark.zero_shot else palette.SUPERVISED
-            axes.plot([x], [value], linestyle="", **_marker(line.colour, shape), zorder=3)
     if panel.growing:
         least = min((place for place in places if place > 0), default=1.0)
         axes.set_xscale("symlog", linthresh=least, linscale=0.5)
