@@ -1,7 +1,7 @@
 """Bootstrap: our percentile intervals against `scipy.stats.bootstrap` on the same cells, in one run.
 
 500 cells of 900 items, 10,000 resamples. Peer: one `scipy.stats.bootstrap` (percentile, vectorised) for the mean of each
-cell. Ours: `babeltune.measure.intervals.means` on all cells in one call, from items and values in dictionaries as the
+cell. Ours: `babeltune.measure.statistics.intervals.means` on all cells in one call, from items and values in dictionaries as the
 summary has them. Half the cells hold zeros and ones, half fractions. Exits 1 where ends differ by more than Monte-Carlo
 error, or ours is not 20 times as fast.
 """
@@ -15,7 +15,7 @@ import numpy as np
 import scipy
 from scipy.stats import bootstrap
 
-from babeltune.measure.intervals import RESAMPLES, Resampling, means
+from babeltune.measure.statistics.intervals import RESAMPLES, Resampling, means
 
 CELLS, ITEMS = 500, 900
 LEAST = 20.0

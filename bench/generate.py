@@ -31,7 +31,7 @@ from babeltune.finetune.hardware import Hardware
 from babeltune.finetune.recipe import LoraRecipe
 from babeltune.finetune.train import Tuner
 from babeltune.generate.transformers import TransformersEngine
-from babeltune.measure.intervals import difference, mean
+from babeltune.measure.statistics.intervals import difference, mean
 from babeltune.records import Request, Sampling, Task
 from babeltune.study import tasks
 from babeltune.study.models import BUNDLED, locate, prepare

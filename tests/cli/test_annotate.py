@@ -15,9 +15,9 @@ import pytest
 from rich.console import Console
 
 from babeltune.cli.agreement import table_of
-from babeltune.measure.intervals import Interval
 from babeltune.measure.raters import Agreement, Rating, agreement
 from babeltune.measure.sheet import Answer, answers
+from babeltune.measure.statistics.intervals import Interval
 from babeltune.records import Cell
 from babeltune.study.artefacts import SCORES, write_lines
 from babeltune.study.check import open_study

@@ -22,7 +22,7 @@ from babeltune.finetune.recipe import LoraRecipe
 from babeltune.generate import vllm as module
 from babeltune.generate.transformers import TransformersEngine
 from babeltune.generate.vllm import Costs, VllmEngine, estimate, parameters, seed_of, tokens_to_come
-from babeltune.measure.intervals import difference
+from babeltune.measure.statistics.intervals import difference
 from babeltune.records import STOP, Output, Request, Sampling, chat_prompt
 from babeltune.study.models import BUNDLED, locate, prepare
 from babeltune.study.spec import ModelSpec

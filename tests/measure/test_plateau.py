@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from babeltune.languages import exposure, published
 from babeltune.measure.contrasts import Pair, ValueBoard, board
-from babeltune.measure.intervals import Difference, Interval, Values, difference
 from babeltune.measure.plateau import ByLanguage, Verdict, verdict
 from babeltune.measure.pools import Scored, pools
+from babeltune.measure.statistics.intervals import Difference, Interval, Values, difference
 from babeltune.measure.summary import rows
 from babeltune.records import Cell, Metric, Score
 

@@ -16,7 +16,7 @@ import pytest
 from scipy.stats import binom
 from truths import UNSEEN, judged, world
 
-from babeltune.measure.intervals import Resampling
+from babeltune.measure.statistics.intervals import Resampling
 
 FAST = Resampling(resamples=1000)
 TAIL = 0.025

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from babeltune.measure import spread, summary
-from babeltune.measure.intervals import Resampling, mean
 from babeltune.measure.plateau import Verdict
 from babeltune.measure.pools import Scored, pools
+from babeltune.measure.statistics.intervals import Resampling, mean
 from babeltune.measure.summary import Row
 from babeltune.records import Cell, Metric, Score
 

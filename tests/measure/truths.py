@@ -8,8 +8,8 @@ from statistics import NormalDist
 import numpy as np
 
 from babeltune.measure.contrasts import ValueBoard
-from babeltune.measure.intervals import Resampling, Values
 from babeltune.measure.plateau import Verdict, verdict
+from babeltune.measure.statistics.intervals import Resampling, Values
 from babeltune.records import Metric
 
 MEMBERS = {"mono": ("en",), "multi-2": ("en", "es"), "multi-3": ("en", "es", "ru")}

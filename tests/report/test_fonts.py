@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from artists import faults, legend
-from worlds import study
 
 from babeltune.report import figures
 from babeltune.report.figures import fonts
+from worlds import study
 
 WORDS = {"CJK": "中文混合", "HANGUL": "한국어", "DEVANAGARI": "हिन्दी क्षत्रिय"}
 

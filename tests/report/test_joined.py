@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from worlds import MIXES, study
 
 from babeltune.errors import InputError
 from babeltune.report.figures import catalogue
 from babeltune.report.joined import joined
+from worlds import MIXES, study
 
 
 def test_models_of_two_studies_stand_side_by_side() -> None:

@@ -9,8 +9,8 @@ import re
 from typing import Any
 
 import pytest
-import worlds
 
+import worlds
 from babeltune.report.blocks import unpacked
 from babeltune.report.page import page
 from babeltune.report.results import Judging, Results

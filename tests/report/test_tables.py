@@ -12,7 +12,6 @@ import polars as pl
 import pytest
 from rich.console import Console
 from rich.text import Text
-from worlds import MIXES, study
 
 from babeltune.errors import NotDrawnError
 from babeltune.languages import PAPER_LANGUAGES, exposure, published
@@ -32,6 +31,7 @@ from babeltune.report.tables import (
     terminal,
     write,
 )  # fmt: skip
+from worlds import MIXES, study
 
 AGREEMENT = Board("dialogue", "xx:xx", "agreement")
 NOMINAL = Board("dialogue", "xx:xx", "agreement-nominal")

@@ -8,7 +8,7 @@ import pytest
 from babeltune.data.sources import Columns, Source
 from babeltune.errors import Problem, StudyError
 from babeltune.finetune.recipe import PRESETS, LoraRecipe
-from babeltune.measure.intervals import Resampling
+from babeltune.measure.statistics.intervals import Resampling
 from babeltune.study.spec import ModelSpec
 from babeltune.study.studyfile import Parsed, parse
 

@@ -21,8 +21,8 @@ from babeltune.errors import ItemsError, LockedError, StoreError
 from babeltune.generate.journal import read_outputs
 from babeltune.hub import HubSet
 from babeltune.measure import summary
-from babeltune.measure.intervals import Resampling, mean
 from babeltune.measure.pools import Scored, pools
+from babeltune.measure.statistics.intervals import Resampling, mean
 from babeltune.measure.tasks import xcsqa, xnli, xquad
 from babeltune.records import Cell, Metric, Sampling, Score, Task
 from babeltune.report.results import TITLES

@@ -12,8 +12,8 @@ from rich.text import Text
 from babeltune.languages import LANGUAGES
 
 if TYPE_CHECKING:
-    from babeltune.measure.intervals import Interval
     from babeltune.measure.raters import Agreement
+    from babeltune.measure.statistics.intervals import Interval
     from babeltune.records import Cell
     from babeltune.study.check import Opened
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from babeltune.measure.contrasts import Pair
-from babeltune.measure.intervals import LEVEL, Difference, Interval
+from babeltune.measure.statistics.intervals import LEVEL, Difference, Interval
 
 _Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
 

@@ -14,7 +14,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from babeltune.measure.intervals import (
+from babeltune.measure.pools import Pool, parts, statistic
+from babeltune.measure.statistics.intervals import (
     Difference,
     Interval,
     Resampling,
@@ -24,7 +25,6 @@ from babeltune.measure.intervals import (
     combined_differences,
     differences,
 )
-from babeltune.measure.pools import Pool, parts, statistic
 from babeltune.records import Metric
 
 Floats = NDArray[np.float64]

@@ -18,7 +18,7 @@ import yaml
 
 from babeltune.errors import ItemsError, Problem
 from babeltune.languages import LANGUAGES, suggest
-from babeltune.measure.intervals import Interval, wilson
+from babeltune.measure.statistics.intervals import Interval, wilson
 from babeltune.measure.verdict import HIGHEST, State, Verdict
 
 Kind = Literal["right", "unhelpful", "unrelated", "nonsense", "foreign", "loop", "empty", "orders", "forged"]

@@ -23,10 +23,10 @@ from typing import Literal
 
 from babeltune.languages import Exposure, Tier
 from babeltune.measure.contrasts import Board, Pair
-from babeltune.measure.correction import holm
-from babeltune.measure.intervals import LEVEL, Difference, Interval
 from babeltune.measure.sentence import sentence
-from babeltune.measure.trend import Fit, fit
+from babeltune.measure.statistics.correction import holm
+from babeltune.measure.statistics.intervals import LEVEL, Difference, Interval
+from babeltune.measure.statistics.trend import Fit, fit
 
 Finding = Literal["shown", "refuted", "not shown"]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from babeltune.measure.intervals import Unit
+from babeltune.measure.statistics.intervals import Unit
 from babeltune.records import Cell, Metric, Score
 
 Floats = NDArray[np.float64]

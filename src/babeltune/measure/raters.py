@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from babeltune.errors import InputError, Problem, RowsError
 from babeltune.languages import LANGUAGES, suggest
-from babeltune.measure.intervals import RESAMPLES, SEED, Interval, Resampling, combined
+from babeltune.measure.statistics.intervals import RESAMPLES, SEED, Interval, Resampling, combined
 from babeltune.measure.verdict import HIGHEST, LOWEST
 
 Floats = NDArray[np.float64]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from babeltune.languages import LANGUAGES
-from babeltune.measure.intervals import Interval
+from babeltune.measure.statistics.intervals import Interval
 
 if TYPE_CHECKING:
     from babeltune.measure.plateau import Verdict

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from babeltune import __version__
-from babeltune.measure.intervals import LEVEL, Resampling
+from babeltune.measure.statistics.intervals import LEVEL, Resampling
 
 _PLAIN = Resampling()
 

@@ -11,11 +11,11 @@ import numpy as np
 
 from babeltune.languages import Exposure
 from babeltune.measure.contrasts import PLAIN, Asked, board
-from babeltune.measure.intervals import Interval, Resampling, Values, combined, differences, means
 from babeltune.measure.metrics.agreement import AGREEMENT
 from babeltune.measure.plateau import Verdict, verdict
 from babeltune.measure.pools import Pool, columns, parts, run_columns, statistic
 from babeltune.measure.signature import signature
+from babeltune.measure.statistics.intervals import Interval, Resampling, Values, combined, differences, means
 from babeltune.measure.verdict import HIGHEST, LOWEST
 from babeltune.records import Metric
 

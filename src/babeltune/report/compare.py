@@ -25,7 +25,7 @@ MOST = 50_000
 
 
 class Paired(Protocol):
-    """A paired difference with its interval (``measure.intervals.Difference``)."""
+    """A paired difference with its interval (``measure.statistics.intervals.Difference``)."""
 
     @property
     def value(self) -> float: ...  # noqa: D102

@@ -171,7 +171,7 @@ class Results:
     histogram: tuple[Mapping[str, Any], ...] = ()
     """How often the judge gave each score: model, mix, language, reading (``direct``, ``translated``), score, count."""
     splits: tuple[Mapping[str, Any], ...] = ()
-    """One a model, task, prompting and metric: where the variance comes from (``measure.variance.Split``)."""
+    """One a model, task, prompting and metric: where the variance comes from (``measure.statistics.variance.Split``)."""
     corpora: tuple[Mapping[str, Any], ...] = ()
     """What simplification was asked about: language, corpus, available (sentences), sampled."""
     items_left_out: int = 0

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from babeltune.measure.intervals import Difference, Resampling, Values, differences
+from babeltune.measure.statistics.intervals import Difference, Resampling, Values, differences
 from babeltune.report.compare import Key, aligned, keyed
 from babeltune.report.results import Results
 

@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from babeltune.data.makeup import Protocol
-from babeltune.measure.intervals import RESAMPLES, SEED, Method, Resampling, Unit
 from babeltune.measure.margins import SPANS
+from babeltune.measure.statistics.intervals import RESAMPLES, SEED, Method, Resampling, Unit
 
 
 def _judged(name: str) -> str:

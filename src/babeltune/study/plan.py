@@ -17,7 +17,7 @@ from typing import Any
 
 from babeltune.data import twin
 from babeltune.data.makeup import Makeup, Mixing
-from babeltune.measure.intervals import LEVEL
+from babeltune.measure.statistics.intervals import LEVEL
 from babeltune.records import ASSISTANT, HUMAN, STOP, Cell, Prompting
 from babeltune.study.served import JudgeSpec, Reading, ServedSpec
 from babeltune.study.spec import BASE, LabelSpec, Study, XnliSpec

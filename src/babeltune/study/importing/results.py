@@ -11,11 +11,11 @@ from babeltune.data.identify import LID176
 from babeltune.languages import LANGUAGES, Exposure, exposure, published
 from babeltune.measure import judge, spread, summary
 from babeltune.measure.contrasts import Asked
-from babeltune.measure.intervals import Resampling
 from babeltune.measure.judge import Protocol
 from babeltune.measure.metrics.agreement import AGREEMENT
 from babeltune.measure.plateau import Verdict
 from babeltune.measure.pools import Pool, Scored, pools
+from babeltune.measure.statistics.intervals import Resampling
 from babeltune.records import Cell, Metric
 from babeltune.report.results import TITLES, Judging, Results
 from babeltune.study import judging

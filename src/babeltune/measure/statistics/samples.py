@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from babeltune.measure.resampling import BYTES, Draws, Floats, Resampling, Unit, acceleration, is_whole, sums
+from babeltune.measure.statistics.resampling import BYTES, Draws, Floats, Resampling, Unit, acceleration, is_whole, sums
 
 Values = Mapping[str, Sequence[float]]
 """Item id -> its values, one a seed. Unscored values are left out; an item without any is no item here."""

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from peers import METHODS, SAMPLES, Floats, assert_same, scipy_bootstrap, wilson
 
-from babeltune.measure import intervals
-from babeltune.measure.intervals import Method, Resampling, combined, combined_differences, difference, mean
 from babeltune.measure.metrics.sari import corpus_sari, corpus_scores, statistics
+from babeltune.measure.statistics import intervals
+from babeltune.measure.statistics.intervals import Method, Resampling, combined, combined_differences, difference, mean
 
 QUICK = Resampling(resamples=400)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from babeltune.measure.resampling import (
+from babeltune.measure.statistics.resampling import (
     LEVEL,
     NORMAL,
     RESAMPLES,
@@ -31,7 +31,7 @@ from babeltune.measure.resampling import (
     ends,
     sums,
 )
-from babeltune.measure.samples import Drawn, Tables, Values, averaged, drawn, paired
+from babeltune.measure.statistics.samples import Drawn, Tables, Values, averaged, drawn, paired
 
 __all__ = [
     "LEVEL", "RESAMPLES", "SEED", "Difference", "Interval", "Method", "Resampling", "Unit", "Values", "average",

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from peers import METHODS, items
 
-from babeltune.measure import resampling
-from babeltune.measure.intervals import Method, Resampling, difference, differences, means
+from babeltune.measure.statistics import resampling
+from babeltune.measure.statistics.intervals import Method, Resampling, difference, differences, means
 
 
 @METHODS

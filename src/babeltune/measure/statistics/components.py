@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from babeltune.measure.resampling import Floats
+from babeltune.measure.statistics.resampling import Floats
 
 Part = Literal["item", "tuning", "sampling", "interaction", "residual"]
 _SHARED: Mapping[frozenset[Part], Part] = {

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from babeltune.measure.variance import Grid, Split, advice, options, pooled, split, width
+from babeltune.measure.statistics.variance import Grid, Split, advice, options, pooled, split, width
 
 Floats = npt.NDArray[np.float64]
 TRUE = {"item": 0.09, "tuning": 0.004, "sampling": 0.001, "interaction": 0.02, "residual": 0.06}
@@ -146,7 +146,7 @@ def test_the_width_foretold_is_that_of_studies_of_that_size(items: int, tunings:
 
 
 def test_without_seeds_that_differ_the_width_is_that_of_the_bootstrap() -> None:
-    from babeltune.measure.intervals import mean
+    from babeltune.measure.statistics.intervals import mean
 
     values = (np.random.default_rng(6).random(200) < 0.4).astype(float)
     found = split({(str(at), 0, 0): value for at, value in enumerate(values)})

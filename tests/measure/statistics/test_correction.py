@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from babeltune.measure.correction import holm
+from babeltune.measure.statistics.correction import holm
 
 PS = st.lists(st.floats(0, 1), max_size=7)
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from peers import METHODS, SAMPLES, Floats, assert_same, items, mean_difference, scipy_bootstrap, wilson
 from scipy import stats
 
-from babeltune.measure import intervals
-from babeltune.measure.intervals import (
+from babeltune.measure.statistics import intervals
+from babeltune.measure.statistics.intervals import (
     Difference,
     Method,
     Resampling,

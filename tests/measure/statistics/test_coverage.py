@@ -1,6 +1,6 @@
 """How often intervals hold the true mean, by how they are made: the table of docs/intervals.md.
 
-`pytest -m slow tests/measure/test_coverage.py -s` prints it.
+`pytest -m slow tests/measure/statistics/test_coverage.py -s` prints it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from babeltune.measure.intervals import Resampling, Values, means
+from babeltune.measure.statistics.intervals import Resampling, Values, means
 
 STUDIES = 4000
 WAYS = {

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 from scipy import stats
 
-from babeltune.measure.intervals import Interval, Method
+from babeltune.measure.statistics.intervals import Interval, Method
 
 Floats = npt.NDArray[np.float64]
 SAMPLES = st.dictionaries(

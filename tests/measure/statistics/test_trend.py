@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from babeltune.measure.trend import fit
+from babeltune.measure.statistics.trend import fit
 
 
 def test_a_line_by_hand() -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from babeltune.measure.resampling import LEVEL
+from babeltune.measure.statistics.resampling import LEVEL
 
 LEAST = 3
 """Languages that a line with an interval needs: one more than it has numbers."""

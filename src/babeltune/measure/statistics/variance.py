@@ -15,8 +15,8 @@ from typing import Literal
 
 import numpy as np
 
-from babeltune.measure.components import Grid, Part, components, parts_of
-from babeltune.measure.resampling import LEVEL, NORMAL, Floats
+from babeltune.measure.statistics.components import Grid, Part, components, parts_of
+from babeltune.measure.statistics.resampling import LEVEL, NORMAL, Floats
 
 __all__ = ["Grid", "Kind", "Option", "Split", "advice", "options", "pooled", "split", "width"]
 
