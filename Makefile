@@ -18,7 +18,7 @@ test: $(READY)
 	$(BIN)/ruff check src tests bench docs
 	$(BIN)/ruff format --check src tests bench docs
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 8 --dist loadfile
 
 # A real server of the bundled model is among it: `transformers serve`.
 test-slow: $(READY)

@@ -25,7 +25,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from babeltune.cli import app
+from babeltune.cli import application
 from babeltune.languages import known
 from babeltune.study import spec
 
@@ -36,8 +36,8 @@ _WORDS = {int: "whole number", float: "number", str: "text", bool: "true or fals
 
 def commands() -> str:
     """The page of the command line: every verb with its help, arguments and options."""
-    verbs = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    lines = [_WRITTEN, "# The command line", "", *_paragraphs(app.info.help), ""]
+    verbs = typer.main.get_command(application()).commands  # type: ignore[attr-defined]
+    lines = [_WRITTEN, "# The command line", "", *_paragraphs(application().info.help), ""]
     lines += ["The same text is in `babeltune VERB --help`. Exit codes: [runs.md](runs.md).", ""]
     lines += ["| | |", "|---|---|"]
     lines += [f"| [`{name}`](#{name}) | {_paragraphs(verb.help)[0]} |" for name, verb in verbs.items()]

@@ -8,9 +8,14 @@ from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
+os.environ.pop("COLUMNS", None)  # a console that is made under it keeps that width, whatever a test says
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers share the cores: more threads only wait for each other
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+import babeltune.cli.terminal  # noqa: F401  # makes its consoles now, before a test sets a width
 
 # The first example of a run may pay for the loading of a model or a module: that is not slowness of the example.
 settings.register_profile(

@@ -13,12 +13,12 @@ import pytest
 import typer
 import yaml
 
-from babeltune.cli import app
+from babeltune.cli import application
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
-VERBS: dict[str, Any] = typer.main.get_command(app).commands
+VERBS: dict[str, Any] = typer.main.get_command(application()).commands
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 

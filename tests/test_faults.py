@@ -60,8 +60,8 @@ def test_killed_everywhere_it_ends_with_the_same_bytes(whole, tmp_path):
 def test_finished_study_has_nothing_to_run_and_loads_no_model(whole):
     study, runs = whole
     code = (
-        "import sys; from babeltune.cli import app\n"
-        f"try: app(['run', {str(study)!r}, '--runs', {str(runs)!r}])\n"
+        "import sys; from babeltune.cli import application\n"
+        f"try: application()(['run', {str(study)!r}, '--runs', {str(runs)!r}])\n"
         "except SystemExit: pass\n"
         "assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
     )

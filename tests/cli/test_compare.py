@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 import worlds
-from babeltune.cli import app
+from babeltune.cli import application
 from babeltune.errors import InputError, StoreError
 from babeltune.report import stored
 from babeltune.report.results import Results
@@ -26,7 +26,7 @@ def study(**shape: object) -> Results:
 def test_two_reports_are_put_on_one_page(tmp_path: Path) -> None:
     first, second = kept(study(), tmp_path / "first"), kept(study(lift=0.05), tmp_path / "second")
     out = tmp_path / "both.html"
-    found = CliRunner().invoke(app, ["compare", first, second, "--out", str(out)])
+    found = CliRunner().invoke(application(), ["compare", first, second, "--out", str(out)])
     assert found.exit_code == 0, found.output
     assert "what differs most" in found.output
     assert "made-up (2): llama-2-7b answers" in found.output
@@ -35,7 +35,7 @@ def test_two_reports_are_put_on_one_page(tmp_path: Path) -> None:
 
 def test_one_study_is_not_compared(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"there is only one, and nothing to compare it with.*Give another"):
-        CliRunner().invoke(app, ["compare", kept(study(), tmp_path / "one")], catch_exceptions=False)
+        CliRunner().invoke(application(), ["compare", kept(study(), tmp_path / "one")], catch_exceptions=False)
 
 
 def test_studies_that_share_no_cell_are_told_apart(tmp_path: Path) -> None:
@@ -43,7 +43,9 @@ def test_studies_that_share_no_cell_are_told_apart(tmp_path: Path) -> None:
     other = dataclasses.replace(other, rows=tuple({**row, "mix": "own"} for row in other.rows))
     paths = [kept(study(), tmp_path / "one"), kept(other, tmp_path / "two")]
     with pytest.raises(InputError, match=r"has no cell in common with .*one.*mix base, mono.*mix own"):
-        CliRunner().invoke(app, ["compare", *paths, "--out", str(tmp_path / "out.html")], catch_exceptions=False)
+        CliRunner().invoke(
+            application(), ["compare", *paths, "--out", str(tmp_path / "out.html")], catch_exceptions=False
+        )
     assert not (tmp_path / "out.html").exists()
 
 
@@ -51,5 +53,5 @@ def test_a_folder_that_is_no_report_is_told(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(StoreError, match=r"has no results.json"):
         CliRunner().invoke(
-            app, ["compare", kept(study(), tmp_path / "one"), str(tmp_path / "empty")], catch_exceptions=False
+            application(), ["compare", kept(study(), tmp_path / "one"), str(tmp_path / "empty")], catch_exceptions=False
         )

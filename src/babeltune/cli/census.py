@@ -6,7 +6,7 @@ import os
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
@@ -15,13 +15,13 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from babeltune.cli.terminal import console, errors, online
-from babeltune.data.census import count as counting
-from babeltune.data.census import shares
-from babeltune.data.census.corpus import Unit, field_of, file_units, hub_unit
-from babeltune.data.identify import identifier as identifier_of
-from babeltune.data.sources import Source
 from babeltune.errors import InputError, Problem
-from babeltune.hub import HubSet
+
+if TYPE_CHECKING:
+    from babeltune.data.census import count as counting
+    from babeltune.data.census import shares
+    from babeltune.data.census.corpus import Unit
+    from babeltune.hub import HubSet
 
 _MOST = 30
 """Languages that are shown; the files have all."""
@@ -95,6 +95,12 @@ def census(
     babeltune census tiiuae/falcon-refinedweb --identifier openlid --download
     """
     online(download)
+    from babeltune.data.census import count as counting
+    from babeltune.data.census import shares
+    from babeltune.data.census.corpus import field_of
+    from babeltune.data.identify import identifier as identifier_of
+    from babeltune.hub import HubSet
+
     _check(out, engine, limit)
     state = out.with_suffix(".state.json")
     units = _units(source, HubSet(source, revision, config, tuple(split or ())), but=(out, state), download=download)
@@ -140,6 +146,9 @@ def _check(out: Path, engine: EngineName, limit: int | None) -> None:
 
 def _units(source: str, hub: HubSet, *, but: tuple[Path, ...], download: bool) -> tuple[Unit, ...]:
     """The files of a source on disk, or the one unit of a hub set."""
+    from babeltune.data.census.corpus import file_units, hub_unit
+    from babeltune.data.sources import Source
+
     if Source(source).hub is not None:
         return (hub_unit(hub, download=download),)
     asked = {"--revision": hub.revision, "--config": hub.config, "--split": hub.splits}
@@ -151,6 +160,8 @@ def _units(source: str, hub: HubSet, *, but: tuple[Path, ...], download: bool) -
 
 
 def _table(rows: list[shares.Share], source: str) -> Table:
+    from babeltune.data.census import shares
+
     table = Table(title=f"Table 1: {escape(source)}", title_justify="left", box=box.SIMPLE_HEAD)
     for heading in shares.HEADINGS:
         table.add_column(heading, justify="left" if heading == "Language" else "right")
