@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,9 +107,15 @@ def parse(path: Path) -> Parsed:
 def fragment(kind: Any, raw: object) -> Any:
     """A part of the file by itself, or None where that part has problems of its own (they are listed already)."""
     try:
-        return TypeAdapter(kind).validate_python(raw)
+        return _adapter(kind).validate_python(raw)
     except ValidationError:
         return None
+
+
+@functools.cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """A study of many mixes asks for the same kind again and again."""
+    return TypeAdapter(kind)
 
 
 def label_spec(parsed: Parsed) -> LabelSpec | None:
