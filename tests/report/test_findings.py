@@ -31,6 +31,19 @@ def test_a_verdict_of_numbers_alone_has_the_facts_that_they_allow(results: Resul
     assert [one["name"] for one in verdict_of(results, head)["facts"]] == ["A further language is necessary", "Sufficient", "Change in English"]  # fmt: skip
 
 
+def test_where_no_mix_is_wider_that_is_why_none_is_shown_to_suffice(study: Results) -> None:
+    (head,) = study.headlines
+    two = {"languages": {"mono": 1, "multi-2": 2}, "sufficient": None}
+
+    def told(**changed: Any) -> str:
+        facts = verdict_of(study, {**head, **two, **changed})["facts"]
+        return next(str(one["detail"]) for one in facts if one["name"] == "Sufficient")
+
+    assert told() == "no mix of more than 2 languages was tried"
+    assert told(necessary="not shown") == "the intervals allow a further gain"
+    assert told(languages={"mono": 1, "multi-2": 2, "multi-3": 3}) == "the intervals allow a further gain"
+
+
 def test_each_language_has_a_line(study: Results) -> None:
     (head,) = study.headlines
     lines = {line[0]: line for line in by_language(0, verdict_of(study, head))["lines"]}

@@ -70,14 +70,18 @@ def _facts(verdict: Mapping[str, Any], step: Mapping[str, Any] | None, span: flo
             "tone": verdict["tone"],
             "detail": f"{step['first']} minus {step['second']}: {verdict['step']}",
         }
-    enough = verdict["sufficient"]
+    enough, widths = verdict["sufficient"], set(verdict["languages"].values())
+    if enough is not None:
+        detail = "after which none that follows gains the margin"
+    elif len(widths) == 2 and verdict["necessary"] == "shown":
+        detail = f"no mix of more than {max(widths)} languages was tried"
+    else:
+        detail = "the intervals allow a further gain"
     yield {
         "name": "Sufficient",
         "value": verdict["enough"],
         "tone": "" if enough is None else "yes",
-        "detail": "after which none that follows gains the margin"
-        if enough is not None
-        else "the intervals allow a further gain",
+        "detail": detail,
     }
     kind, names = verdict.get("in_kind") or {}, list(verdict["languages"])
     if any(kind.values()):
