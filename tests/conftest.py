@@ -15,8 +15,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 import pytest
 from hypothesis import HealthCheck, settings
 
-import babeltune.cli.terminal  # noqa: F401  # makes its consoles now, before a test sets a width
-
 # The first example of a run may pay for the loading of a model or a module: that is not slowness of the example.
 settings.register_profile(
     "babeltune", derandomize=True, max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]

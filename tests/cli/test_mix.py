@@ -35,7 +35,7 @@ def wide(monkeypatch: pytest.MonkeyPatch) -> None:
     """No folded columns, whatever the terminal of the tests."""
     from babeltune.cli.terminal import console
 
-    monkeypatch.setattr(console, "width", 200)
+    monkeypatch.setattr(console, "_width", 200)  # that it may go back to none
 
 
 @pytest.fixture(scope="module")

@@ -475,7 +475,7 @@ def test_without_ray_the_engine_says_how_to_install_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "ray" else object())
-    monkeypatch.setattr(cli, "identifier_of", lambda name, threads, download: ByLength())
+    monkeypatch.setattr("babeltune.data.identify.identifier", lambda name, threads, download: ByLength())
     assert run(jsonl(tmp_path / "a.jsonl", TEXTS), "--engine", "ray", "--out", tmp_path / "c.csv") == 1
     assert "pip install 'babeltune[ray]'" in capsys.readouterr().out
     assert not (tmp_path / "c.state.json").exists()
