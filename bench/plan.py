@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from babeltune.languages import PAPER_LANGUAGES
 from babeltune.study import local
 from babeltune.study.artefacts import SCORES
 from babeltune.study.check import Opened, open_study
@@ -29,28 +30,7 @@ REPORT, RUN, STATUS = 60.0, 2.0, 1.0
 """Goals [s]."""
 MEMORY = 2.0
 """Goal [GiB]."""
-LANGUAGES = [
-    "en",
-    "es",
-    "ru",
-    "de",
-    "fr",
-    "sv",
-    "zh",
-    "it",
-    "pt",
-    "vi",
-    "ko",
-    "fi",
-    "hu",
-    "no",
-    "bg",
-    "sl",
-    "el",
-    "hi",
-    "is",
-    "ca",
-]
+LANGUAGES = [*PAPER_LANGUAGES, "ca"]
 MIXED = ("es", "ru", "de", "fr", "zh")
 ITEMS = 200
 """Of a cell."""
