@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from babeltune.generate.endpoint import Endpoint, EndpointEngine
+from babeltune.generate.asking.address import Endpoint
+from babeltune.generate.endpoint import EndpointEngine
 from babeltune.generate.ledger import Entry, Ledger
 from babeltune.generate.prices import Price
 from babeltune.records import Output, Request, Sampling

@@ -6,19 +6,17 @@ words of the fault server; what comes of a batch is the next of ``ends``, and of
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from faultserver import SCRIPT, Connection, Server, error, hang_up, tokens
+from faultserver import SCRIPT, Connection, Server, error, running, tokens
 
 CALLS = ("upload", "create", "list", "retrieve", "content")
 
@@ -225,18 +223,6 @@ class BatchConnection(Connection):
         )
 
 
-@contextmanager
-def providing(server: BatchServer) -> Iterator[str]:
+def providing(server: BatchServer) -> AbstractContextManager[str]:
     """The server in a thread of its own; gives its base URL."""
-    loop = asyncio.new_event_loop()
-    opening = loop.create_server(lambda: BatchConnection(server), "127.0.0.1", 0)
-    listening = loop.run_until_complete(opening)
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1"
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.run_until_complete(hang_up(server, listening))
-        loop.close()
+    return running(server, BatchConnection)

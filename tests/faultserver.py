@@ -43,6 +43,8 @@ FAULTS = {
     "long": "400: the prompt fills the context",
     "hang": "headers never come",
     "stall": "half of the body, then silence",
+    "drip": "the body byte by byte, so slowly that it never ends",
+    "gzip": "a body that is said to be packed, and is not",
     "reset": "half of the body, then the connection is reset",
     "reset0": "reset before the first byte",
     "slow": "the first byte comes 0.2 s late",
@@ -272,7 +274,7 @@ class Connection(asyncio.Protocol):
         bill = {"prompt": used["prompt_tokens"], "completion": used["completion_tokens"], "replies": 1}
         if word != "html":
             self.server.billed.update(bill)
-        if word not in ("truncated", "html", "stall", "reset", "nousage"):
+        if word not in ("truncated", "html", "stall", "drip", "gzip", "reset", "nousage"):
             self.server.paid.update(bill)
         if word == "truncated":
             raw = raw[: len(raw) // 2]
@@ -280,6 +282,15 @@ class Connection(asyncio.Protocol):
             raw = b"<html><body>Welcome to the hotel's network.</body></html>"
         if word in ("stall", "reset"):
             self.later_do(lambda: self.half(raw, reset=word == "reset"))
+        elif word == "drip":
+            self.later_do(lambda: self.drip(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n{"))
+        elif word == "gzip":
+            self.later_do(
+                lambda: self.transport.write(
+                    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n"
+                    b"Content-Length: %d\r\n\r\n%b" % (len(raw), raw)
+                )
+            )
         else:
             delay = self.server.latency + (0.2 if word == "slow" else 0)
             asyncio.get_running_loop().call_later(delay, self.write, 200, raw) if delay else self.write(200, raw)
@@ -289,6 +300,12 @@ class Connection(asyncio.Protocol):
         self.transport.write(b"Content-Length: %d\r\n\r\n%b" % (len(raw), raw[: len(raw) // 2]))
         if reset:
             asyncio.get_running_loop().call_later(0.01, self.transport.abort)
+
+    def drip(self, piece: bytes) -> None:
+        """A piece now, and a space every few milliseconds for as long as anyone listens."""
+        if not self.transport.is_closing():
+            self.transport.write(piece)
+            asyncio.get_running_loop().call_later(0.02, self.drip, b" ")
 
     def later(self, status: int, body: dict[str, Any], headers: list[str] | None = None) -> None:
         self.later_do(lambda: self.send(status, body, headers))
@@ -316,15 +333,15 @@ class Connection(asyncio.Protocol):
         )
 
 
-async def serve(server: Server, port: int) -> asyncio.Server:
-    return await asyncio.get_running_loop().create_server(lambda: Connection(server), "127.0.0.1", port, backlog=512)
+async def serve(server: Server, port: int, connection: type[Connection] = Connection) -> asyncio.Server:
+    return await asyncio.get_running_loop().create_server(lambda: connection(server), "127.0.0.1", port, backlog=512)
 
 
 @contextmanager
-def running(server: Server) -> Iterator[str]:
+def running(server: Server, connection: type[Connection] = Connection) -> Iterator[str]:
     """The server in a thread of its own; gives its base URL."""
     loop = asyncio.new_event_loop()
-    listening = loop.run_until_complete(serve(server, 0))
+    listening = loop.run_until_complete(serve(server, 0, connection))
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:

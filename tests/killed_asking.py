@@ -15,7 +15,8 @@ from pathlib import Path
 import openai
 
 from asking import MODEL, PRICE, judge
-from babeltune.generate.endpoint import Endpoint, EndpointEngine
+from babeltune.generate.asking.address import Endpoint
+from babeltune.generate.endpoint import EndpointEngine
 from babeltune.generate.ledger import Ledger
 
 SCRIPTS = ("ok", "ok", "slow", "ok", "429:0.01,ok", "ok", "500,ok", "ok", "reset,ok", "empty,ok", "ok", "refusal", "ok")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from babeltune.errors import TemplateError
-from babeltune.finetune.train import Tuner
+from babeltune.finetune.base import Base
 from babeltune.study.check import open_study
-from babeltune.study.local import run
+from babeltune.study.executors.local import run
 from doubles import study_file
 
 
 def test_what_hardware_cannot_do_is_told_once_for_all_mixes_and_chats_for_each(model_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(Tuner, "_base", lambda *rest: pytest.fail("a model is loaded"))
+    monkeypatch.setattr(Base, "model", lambda *rest: pytest.fail("a model is loaded"))
     study = study_file(
         tmp_path,
         model_folder,

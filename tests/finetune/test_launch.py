@@ -65,7 +65,7 @@ def test_two_processes_end_as_one_and_serve_the_next_mix(two, alone, tmp_path):
     assert heard[-1][2] == tuned.tokens
     assert sorted(path.name for path in (tmp_path / "first").iterdir()) == sorted(path.name for path in alone.iterdir())
     started = two._workers._running.pid
-    one = Tuner(two.folder, Hardware()).tune(CHATS[:9], RECIPE, 1, tmp_path / "nine alone", ignore)
+    one = Tuner(two.base.folder, Hardware()).tune(CHATS[:9], RECIPE, 1, tmp_path / "nine alone", ignore)
     assert two.tune(CHATS[:9], RECIPE, 1, tmp_path / "nine", ignore) == dataclasses.replace(
         one, final_loss=pytest.approx(one.final_loss, abs=1e-5)
     )
@@ -103,7 +103,7 @@ def test_an_error_of_a_worker_is_told_without_the_launchers_noise(two, tmp_path)
     with pytest.raises(OSError, match="file"):
         two.tune(CHATS, RECIPE, 0, tmp_path / "file", ignore)
     broken = Tuner(tmp_path, TWO)
-    broken.__dict__["tokenizer"] = two.tokenizer
+    broken.base.__dict__["tokenizer"] = two.base.tokenizer
     with pytest.raises(ModelError, match="its tokenizer cannot be loaded") as told:
         broken.tune(CHATS, RECIPE, 0, tmp_path / "out", ignore)
     assert "Traceback" not in str(told.value)

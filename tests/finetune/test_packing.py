@@ -14,10 +14,12 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from babeltune.data.sources import read_chats
 from babeltune.errors import ModelError
-from babeltune.finetune import train
+from babeltune.finetune import trainer
+from babeltune.finetune.base import Base
 from babeltune.finetune.hardware import Hardware
 from babeltune.finetune.packing import Cost, deal, micro_batch, saving
 from babeltune.finetune.recipe import LoraRecipe
+from babeltune.finetune.template import encode
 from babeltune.finetune.train import Tuner
 from babeltune.records import Chat
 
@@ -87,9 +89,9 @@ def test_packed_losses_are_separate_losses_token_by_token(model_folder, attentio
     model = AutoModelForCausalLM.from_pretrained(
         model_folder, attn_implementation=attention, dtype="bfloat16" if on_gpu else "float32"
     ).to("cuda" if on_gpu else "cpu")
-    tuner = Tuner(model_folder, Hardware())
-    rows = [train._features(tuner._encode(chat, RECIPE)) for chat in CHATS[:5]]
-    pack, pad = (train._collator(tuner.tokenizer, packed=packed) for packed in (True, False))
+    tokenizer = Base(model_folder, Hardware()).tokenizer
+    rows = [trainer.features(encode(chat, tokenizer, RECIPE)) for chat in CHATS[:5]]
+    pack, pad = (trainer.collator(tokenizer, packed=packed) for packed in (True, False))
 
     def moved(batch):
         return {key: value.to(model.device) if torch.is_tensor(value) else value for key, value in batch.items()}
@@ -148,15 +150,15 @@ def test_packed_tuning_ends_as_the_padded_one(model_folder, tmp_path, loss_on):
 
 def layouts(monkeypatch) -> list[bool]:
     """Whether each trainer that is made packs. Attention counts for nothing: in a tiny model it is most of the work."""
-    monkeypatch.setattr(train, "_cost", lambda model: Cost(1, 0, blocks=False))
+    monkeypatch.setattr(Base, "cost", lambda self, recipe: Cost(1, 0, blocks=False))
     made: list[bool] = []
-    trainer = Tuner._trainer
+    run = trainer.run
 
-    def noted(self, adapted, work, checkpoints, *, packed):
+    def noted(*given, packed):
         made.append(packed)
-        return trainer(self, adapted, work, checkpoints, packed=packed)
+        return run(*given, packed=packed)
 
-    monkeypatch.setattr(Tuner, "_trainer", noted)
+    monkeypatch.setattr(trainer, "run", noted)
     return made
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from babeltune.errors import TemplateError
+from babeltune.finetune.recipe import LoraRecipe
 from babeltune.finetune.template import IGNORED, encode, lint, render, unanswered
 from babeltune.records import Chat, Turn, chat_prompt
 
@@ -32,13 +33,13 @@ def test_training_string_starts_with_the_test_prompt():
 
 
 def test_loss_on_answers_covers_the_answers_and_the_end_token_only(tokenizer):
-    encoded = encode(chat("Name a colour.", "Red."), tokenizer, max_tokens=99, loss_on="answers", teach_eos=True)
+    encoded = encode(chat("Name a colour.", "Red."), tokenizer, LoraRecipe(loss_on="answers"))
     learned = [label for label in encoded.labels if label != IGNORED]
     assert tokenizer.decode(learned) == " Red.<eos>"
 
 
 def test_loss_on_all_covers_every_token(tokenizer):
-    encoded = encode(chat("Name a colour.", "Red."), tokenizer, max_tokens=99, loss_on="all", teach_eos=False)
+    encoded = encode(chat("Name a colour.", "Red."), tokenizer, LoraRecipe(teach_eos=False))
     assert encoded.labels == encoded.input_ids
     assert tokenizer.decode(encoded.input_ids) == "### Human: Name a colour.### Assistant: Red."
 
@@ -46,14 +47,14 @@ def test_loss_on_all_covers_every_token(tokenizer):
 def test_end_token_is_learned_though_it_is_also_the_padding_token(tokenizer):
     # https://github.com/huggingface/trl/issues/1623: with pad = eos the collator used to mask it.
     assert tokenizer.pad_token_id == tokenizer.eos_token_id
-    encoded = encode(chat("Hi?", "Hello."), tokenizer, max_tokens=99, loss_on="answers", teach_eos=True)
+    encoded = encode(chat("Hi?", "Hello."), tokenizer, LoraRecipe(loss_on="answers"))
     assert encoded.labels[-1] == tokenizer.eos_token_id
 
 
 @given(st.integers(8, 60))
 def test_cut_chats_keep_their_length_and_lose_the_end_token(tokenizer, most):
-    whole = encode(chat("Why?", "Because of rain. " * 20), tokenizer, max_tokens=999, loss_on="all", teach_eos=True)
-    cut = encode(chat("Why?", "Because of rain. " * 20), tokenizer, max_tokens=most, loss_on="all", teach_eos=True)
+    whole = encode(chat("Why?", "Because of rain. " * 20), tokenizer, LoraRecipe(max_tokens=999))
+    cut = encode(chat("Why?", "Because of rain. " * 20), tokenizer, LoraRecipe(max_tokens=most))
     assert cut.input_ids == whole.input_ids[:most]
     assert len(cut.labels) == most
     assert cut.input_ids[-1] != tokenizer.eos_token_id
@@ -62,13 +63,13 @@ def test_cut_chats_keep_their_length_and_lose_the_end_token(tokenizer, most):
 def test_chats_without_any_answer_left_are_refused_by_id(tokenizer):
     long = chat("What is this? " * 30, "A test.", name="too-long")
     with pytest.raises(TemplateError, match=r"1 chats have no answer left after 40 tokens \(too-long\)"):
-        lint([chat("Hi?", "Hello."), long], tokenizer, max_tokens=40, teach_eos=True)
+        lint([chat("Hi?", "Hello."), long], tokenizer, LoraRecipe(max_tokens=40))
 
 
 def test_tokenizer_without_end_token_is_refused_where_it_is_to_be_taught(tokenizer, monkeypatch):
     monkeypatch.setattr(type(tokenizer), "eos_token_id", None, raising=False)
     with pytest.raises(TemplateError, match=r"teach_eos: false"):
-        lint([chat("Hi?", "Hello.")], tokenizer, max_tokens=40, teach_eos=True)
+        lint([chat("Hi?", "Hello.")], tokenizer, LoraRecipe(max_tokens=40))
 
 
 def test_tokenizer_that_splits_the_marker_differently_is_refused(tokenizer):
@@ -83,12 +84,12 @@ def test_tokenizer_that_splits_the_marker_differently_is_refused(tokenizer):
             return {"input_ids": ids, "offset_mapping": [(0, len(text))] * len(ids)}
 
     with pytest.raises(TemplateError, match="split differently"):
-        lint([chat("Hi?", "Hello.")], Merging(), max_tokens=40, teach_eos=True)  # type: ignore[arg-type]
+        lint([chat("Hi?", "Hello.")], Merging(), LoraRecipe(max_tokens=40))  # type: ignore[arg-type]
 
 
 def test_chats_without_room_may_be_left_out_but_not_all_of_them(tokenizer):
     long = chat("What is this? " * 30, "A test.", name="too-long")
-    lint([chat("Hi?", "Hello."), long], tokenizer, max_tokens=40, teach_eos=True, may_leave_out=True)
-    assert unanswered([chat("Hi?", "Hello."), long], tokenizer, 40) == ["too-long"]
+    lint([chat("Hi?", "Hello."), long], tokenizer, LoraRecipe(max_tokens=40, unanswered="leave-out"))
+    assert unanswered([chat("Hi?", "Hello."), long], tokenizer, LoraRecipe(max_tokens=40)) == ["too-long"]
     with pytest.raises(TemplateError, match="1 chats have no answer left"):
-        lint([long], tokenizer, max_tokens=40, teach_eos=True, may_leave_out=True)
+        lint([long], tokenizer, LoraRecipe(max_tokens=40, unanswered="leave-out"))

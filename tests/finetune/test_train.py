@@ -17,6 +17,7 @@ from babeltune.data.sources import read_chats
 from babeltune.errors import ModelError, TemplateError
 from babeltune.finetune import train
 from babeltune.finetune.hardware import Hardware
+from babeltune.finetune.job import Progress
 from babeltune.finetune.recipe import LoraRecipe
 from babeltune.finetune.template import Encoded, encode
 from babeltune.finetune.train import Tuner, arrange
@@ -34,6 +35,14 @@ class KilledError(Exception):
 
 def ignore(done: int, total: int, tokens: int) -> None:
     pass
+
+
+def killed_at(at: int) -> Progress:
+    def kill(done: int, total: int, tokens: int) -> None:
+        if done == at:
+            raise KilledError
+
+    return kill
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -93,12 +102,8 @@ def test_same_seed_same_bytes_also_after_another_mix_on_the_same_base(model_fold
 
 @pytest.mark.parametrize("at", [1, 3, 4])
 def test_tuning_killed_at_an_update_ends_with_the_same_bytes(model_folder, tuned, tmp_path, at):
-    def kill(done: int, total: int, tokens: int) -> None:
-        if done == at:
-            raise KilledError
-
     with pytest.raises(KilledError):
-        Tuner(model_folder, Hardware(checkpoint_every=2)).tune(CHATS, RECIPE, 0, tmp_path, kill)
+        Tuner(model_folder, Hardware(checkpoint_every=2)).tune(CHATS, RECIPE, 0, tmp_path, killed_at(at))
     seen: list[int] = []
     Tuner(model_folder, Hardware(checkpoint_every=2)).tune(
         CHATS, RECIPE, 0, tmp_path, lambda done, total, tokens: seen.append(done)
@@ -109,12 +114,8 @@ def test_tuning_killed_at_an_update_ends_with_the_same_bytes(model_folder, tuned
 
 
 def test_torn_checkpoint_is_passed_over(model_folder, tuned, tmp_path):
-    def kill(done: int, total: int, tokens: int) -> None:
-        if done == 5:
-            raise KilledError
-
     with pytest.raises(KilledError):
-        Tuner(model_folder, Hardware(checkpoint_every=2)).tune(CHATS, RECIPE, 0, tmp_path, kill)
+        Tuner(model_folder, Hardware(checkpoint_every=2)).tune(CHATS, RECIPE, 0, tmp_path, killed_at(5))
     newest = tmp_path / "checkpoints" / "checkpoint-4"
     (newest / "trainer_state.json").write_text('{"global_st')
     Tuner(model_folder, Hardware(checkpoint_every=2)).tune(CHATS, RECIPE, 0, tmp_path, ignore)
@@ -125,7 +126,7 @@ def test_first_loss_is_the_base_models_own(model_folder, tuned):
     """The first update's loss, computed by hand: mean negative log-likelihood of the answer tokens of its batch."""
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
     model = AutoModelForCausalLM.from_pretrained(model_folder).eval()
-    rows = [encode(chat, tokenizer, max_tokens=120, loss_on="answers", teach_eos=True) for chat in CHATS]
+    rows = [encode(chat, tokenizer, RECIPE) for chat in CHATS]
     total, count = 0.0, 0
     for index in arrange(rows, RECIPE, 0)[:4]:
         ids, labels = torch.tensor(rows[index].input_ids), torch.tensor(rows[index].labels)
@@ -141,7 +142,7 @@ def test_base_is_untouched_by_tuning(model_folder, tuned):
     before = AutoModelForCausalLM.from_pretrained(model_folder)
     tuner = Tuner(model_folder, Hardware())
     tuner.tune(CHATS[:4], RECIPE, 0, tuned.parent / "untouched", ignore)
-    after = tuner._base(RECIPE)
+    after = tuner.base.model(RECIPE)
     assert same(dict(before.state_dict()), dict(after.state_dict()))
     assert not isinstance(after, PeftModel)
 
@@ -206,7 +207,7 @@ def test_quantised_base_serves_two_mixes_and_low_rank_matrices_stay_float32(mode
     assert same(first, second)
     assert all(one.dtype == torch.float32 for one in first.values())
     assert any(one.abs().sum() > 0 for name, one in first.items() if "lora_B" in name)
-    layers = {type(module).__name__ for module in tuner._base(recipe).modules()}
+    layers = {type(module).__name__ for module in tuner.base.model(recipe).modules()}
     assert {4: "Linear4bit", 8: "Linear8bitLt"}[bits] in layers
 
 
@@ -246,7 +247,7 @@ def test_gpus_that_are_not_there_are_told(model_folder, monkeypatch, gpus, proce
 def test_padding_that_takes_the_loss_from_end_tokens_is_refused_with_all_else(model_folder, monkeypatch):
     """A collator that labels padding by its token, as trl's did (https://github.com/huggingface/trl/issues/1623)."""
     tuner = Tuner(model_folder, Hardware())
-    collator = train._collator
+    collator = train.collator
 
     def masking(tokenizer, *, packed):
         def collate(rows):
@@ -257,7 +258,7 @@ def test_padding_that_takes_the_loss_from_end_tokens_is_refused_with_all_else(mo
         return collate
 
     tuner.check(CHATS, RECIPE)
-    monkeypatch.setattr(train, "_collator", masking)
+    monkeypatch.setattr(train, "collator", masking)
     unheard = Chat("unheard", (Turn("user", "why? " * 200), Turn("assistant", "So.")))
     with pytest.raises(TemplateError, match=r"takes the loss from the end token") as told:
         tuner.check([*CHATS, unheard], dataclasses.replace(RECIPE, max_tokens=400))

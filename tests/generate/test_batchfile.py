@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from babeltune.errors import EngineError, InputError
-from babeltune.generate.asking.provider import OPENAI, Terms
+from babeltune.generate.asking.address import Endpoint
 from babeltune.generate.batchfile import BatchFileEngine
-from babeltune.generate.endpoint import Endpoint
+from babeltune.generate.filing.provider import OPENAI, Terms
 from babeltune.generate.ledger import Batch, Ledger, Waiting
 from babeltune.generate.prices import Price, cost
 from babeltune.records import Output, Request, Sampling
@@ -451,7 +451,7 @@ def test_calls_that_cost_nothing_are_made_again(bench, call, fault):
 
 
 def test_a_silent_provider_is_given_up_and_gone_on_with(bench, monkeypatch):
-    monkeypatch.setattr("babeltune.generate.asking.filing._SILENT", 3)
+    monkeypatch.setattr("babeltune.generate.filing.filing._SILENT", 3)
     bench.server.faults["retrieve"] = ["503"] * 3
     with pytest.raises(EngineError, match=r"does not say how far the batch batch_0 is .*run again later"):
         bench.run(requests(10), tries=1)
@@ -535,7 +535,7 @@ def test_a_file_speaks_the_servers_dialect(bench, changes, fields):
     for name, value in changes.items():
         setattr(bench.server, name, value)
     engine = bench.engine()
-    engine.check(schemas=True)
+    engine.ordinary.check(schemas=True)
     asked = [dataclasses.replace(one, schema=SCHEMA) for one in requests(5)]
     assert {one.finish for one in engine.complete(asked)} == {"eos"}
     (batch,) = bench.server.batches.values()

@@ -12,11 +12,11 @@ from transformers import AutoTokenizer
 from babeltune.errors import EngineError
 from babeltune.generate.chats import LocalChats
 from babeltune.generate.ledger import Ledger
-from babeltune.generate.scripted import ScriptedEngine
 from babeltune.records import Request, Sampling
 from babeltune.study.check import open_study
-from babeltune.study.local import run
+from babeltune.study.executors.local import run
 from doubles import study_file, tiny_model
+from scripted import ScriptedEngine
 
 TEMPLATE = (
     "{% for message in messages %}<{{ message.role }}>{{ message.content }}\n{% endfor %}"

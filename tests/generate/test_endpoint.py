@@ -14,7 +14,8 @@ import pytest
 from asking import COLD, MODEL, PATIENCE, PRICE, Bench, bench, judge
 from babeltune.errors import EngineError, InputError, StoreError
 from babeltune.generate.asking import exchange
-from babeltune.generate.endpoint import Endpoint, EndpointEngine
+from babeltune.generate.asking.address import Endpoint
+from babeltune.generate.endpoint import EndpointEngine
 from babeltune.generate.ledger import Ledger
 from babeltune.generate.prices import Price, upper_bound
 from babeltune.records import Request
@@ -29,13 +30,13 @@ def asked(tmp_path: Path) -> Iterator[Bench]:
 
 ANSWERED = {
     "ok": 1, "429,ok": 2, "429:0.04,ok": 2, "429ms:20,ok": 2, "429date:0,ok": 2, "500,502,503,ok": 4, "408,ok": 2,
-    "409,ok": 2, "reset,ok": 2, "reset0,ok": 2, "slow": 1, "truncated,ok": 2, "html,ok": 2,
+    "409,ok": 2, "reset,ok": 2, "reset0,ok": 2, "slow": 1, "truncated,ok": 2, "html,ok": 2, "gzip,ok": 2,
     "empty,ok": 2, "null,empty,ok": 3, "cut": 1, "other": 1, "nousage": 1, "fenced": 1, "two": 1, "string": 1, "seven": 1,
 }  # fmt: skip
 """Script of a request that is answered -> tries that it takes."""
 FAILED = {
     "429": 4, "500": 4, "502": 4, "503": 4, "408": 4, "409": 4, "reset": 4, "reset0": 4,
-    "truncated": 4, "html": 4, "empty": 3, "null": 3, "400": 1, "long": 1, "echo": 1,
+    "truncated": 4, "html": 4, "gzip": 4, "empty": 3, "null": 3, "400": 1, "long": 1, "echo": 1,
 }  # fmt: skip
 REFUSED = ("refusal", "filter", "400filter")
 FATAL = {
@@ -48,7 +49,7 @@ FATAL = {
 }
 
 
-SILENT = ("hang,ok", "stall,ok", "hang", "stall")
+SILENT = ("hang,ok", "stall,ok", "drip,ok", "hang", "stall", "drip")
 """For which a try ends at its deadline."""
 
 

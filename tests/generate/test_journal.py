@@ -10,7 +10,15 @@ from babeltune.errors import StoreError
 from babeltune.generate.journal import Journal, encode, read_outputs
 from babeltune.records import Output
 
-TEXTS = ["Hallo.", "two\nlines\r\nand\u2028more", "你好 ### Human", "", '"quoted" \\ and \x1b[31m', "\u202eleft"]
+TEXTS = [
+    "Hallo.",
+    "two\nlines\r\nand\u2028more",
+    "你好 ### Human",
+    "",
+    '"quoted" \\ and \x1b[31m',
+    "\u202eleft",
+    "\ud83d half",
+]
 OUTPUTS = [Output(f"p{at}", "cell", text, "length", at) for at, text in enumerate(TEXTS)]
 
 

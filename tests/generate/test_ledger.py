@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 
 from babeltune.errors import LockedError, StoreError
 from babeltune.generate.ledger import KEPT, STATES, Batch, Entry, Ledger, Spent, Waiting, key_of
-from babeltune.records import Sampling
+from babeltune.records import Request, Sampling
 
-SAID = [{"role": "system", "content": "You judge."}, {"role": "user", "content": "Grüße"}]
 COLD = Sampling(temperature=0.0, top_p=1.0, max_tokens=100)
 SECRET = "sk-proj-Abc/123-not-a-real-one"
 
@@ -175,7 +174,7 @@ def test_all_or_none_of_many_are_kept(ledger):
 
 
 def test_many_answers_are_read_in_bulk(ledger):
-    keys = [key_of("judge", f"{at}", COLD, 42, "") for at in range(20_000)]
+    keys = [key_of("judge", Request("", "", f"{at}", COLD, 42)) for at in range(20_000)]
     ledger.write_many(entry(key, STATES[at % 4]) for at, key in enumerate(keys))
     found = ledger.answers(keys)
     assert len(found) == 10_000
@@ -204,39 +203,38 @@ def test_a_word_that_stands_for_no_key_is_left_in_answers(ledger):
     assert ledger.answers(["a1"])["a1"].text == "The box is EMPTY."
 
 
-BASE = ("judge", SAID, COLD, 42, "{}")
+ASKED = Request("p1", "cell", "Grüße", COLD, 42, schema="{}", system="You judge.")
 
 
 @pytest.mark.parametrize(
-    "other",
+    "changed",
     [
-        ("judge-2", SAID, COLD, 42, "{}"),
-        ("judge", SAID[1:], COLD, 42, "{}"),
-        ("judge", "Grüße", COLD, 42, "{}"),
-        ("judge", [SAID[0], {"role": "user", "content": "Grüße "}], COLD, 42, "{}"),
-        ("judge", SAID, dataclasses.replace(COLD, temperature=0.1), 42, "{}"),
-        ("judge", SAID, dataclasses.replace(COLD, top_p=0.9), 42, "{}"),
-        ("judge", SAID, dataclasses.replace(COLD, max_tokens=99), 42, "{}"),
-        ("judge", SAID, dataclasses.replace(COLD, stop=("\n",)), 42, "{}"),
-        ("judge", SAID, COLD, 43, "{}"),
-        ("judge", SAID, COLD, 42, ""),
+        {"system": ""},
+        {"system": None},
+        {"prompt": "Grüße "},
+        {"sampling": dataclasses.replace(COLD, temperature=0.1)},
+        {"sampling": dataclasses.replace(COLD, top_p=0.9)},
+        {"sampling": dataclasses.replace(COLD, max_tokens=99)},
+        {"sampling": dataclasses.replace(COLD, stop=("\n",))},
+        {"seed": 43},
+        {"schema": ""},
     ],
 )
-def test_whatever_differs_in_what_is_sent_makes_another_key(other):
-    assert key_of(*other) != key_of(*BASE)
+def test_whatever_differs_in_what_is_sent_makes_another_key(changed):
+    assert key_of("judge", dataclasses.replace(ASKED, **changed)) != key_of("judge", ASKED) != key_of("other", ASKED)
 
 
 def test_the_key_is_the_hash_of_canonical_json():
     # Taken with sha256sum of the line written out by hand.
-    assert key_of("m", "p", Sampling(0, 1, 5, ("a",)), 7, "") == (
+    assert key_of("m", Request("p1", "cell", "p", Sampling(0, 1, 5, ("a",)), 7)) == (
         "f9e673b7e0354df37e78383072f2457a71a254c6ea66cd6523163e36d5863e87"
     )
 
 
-def test_the_key_does_not_hang_on_how_it_is_written():
-    turned = [{"content": message["content"], "role": message["role"]} for message in SAID]
-    assert key_of("judge", turned, dataclasses.replace(COLD, temperature=0, top_p=1), 42, "{}") == key_of(*BASE)
-    assert len(key_of("judge", "\ud800", COLD, 42, "")) == 64
+def test_the_key_does_not_hang_on_how_it_is_written_nor_on_who_asks():
+    whole = dataclasses.replace(COLD, temperature=0, top_p=1)
+    assert key_of("judge", dataclasses.replace(ASKED, id="p2", cell="other", sampling=whole)) == key_of("judge", ASKED)
+    assert len(key_of("judge", dataclasses.replace(ASKED, prompt="\ud800"))) == 64
 
 
 def test_what_is_no_ledger_is_refused_and_left_alone(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -33,7 +33,8 @@ from babeltune.errors import EngineError
 from babeltune.generate import likelihood
 from babeltune.generate.transformers import TransformersEngine
 from babeltune.measure.tasks.xnli import Xnli
-from babeltune.records import Output, Request, Sampling
+from babeltune.records import Request, Sampling
+from doubles import by_key
 
 VOCABULARY, PREFIX = 60, 1
 # Weights this large make attention matter: a wrong mask or position changes the sums by whole nats.
@@ -197,29 +198,11 @@ def requests(cell: str, adapter: Path | None = None) -> list[Request]:
     return [*made, Request("odd", cell, "", Sampling(), 0, name, "", ("", "a", "<eos>", "<eos>a", "a"))]
 
 
-def by_id(outputs: list[Output]) -> dict[tuple[str, str], Output]:
-    return {(output.cell, output.id): output for output in outputs}
-
-
-@pytest.fixture(scope="module")
-def adapters(model_folder, tmp_path_factory) -> list[Path]:
-    folders = []
-    for seed in (1, 2):
-        torch.manual_seed(seed)
-        model = get_peft_model(
-            AutoModelForCausalLM.from_pretrained(model_folder),
-            LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights=False),
-        )
-        folders.append(tmp_path_factory.mktemp(f"adapter{seed}"))
-        model.save_pretrained(folders[-1])
-    return folders
-
-
 def test_candidates_are_scored_from_the_prefix_token_on(model_folder, adapters):
     """Oracle: transformers with peft applied on the fly, a text at a time, tokens as the tokenizer gives them."""
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
     model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(model_folder), adapters[0]).eval()
-    found = by_id(list(TransformersEngine(model_folder).loglikelihood(requests("a", adapters[0]))))
+    found = by_key(TransformersEngine(model_folder).loglikelihood(requests("a", adapters[0])))
     assert len(found) == len(requests("a"))
     for request in requests("a", adapters[0])[:-1]:
         output = found["a", request.id]
@@ -233,7 +216,7 @@ def test_candidates_are_scored_from_the_prefix_token_on(model_folder, adapters):
 
 
 def test_empty_texts_and_such_that_begin_with_the_prefix_token(model_folder):
-    found = by_id(list(TransformersEngine(model_folder).loglikelihood(requests("a"))))["a", "odd"]
+    found = by_key(TransformersEngine(model_folder).loglikelihood(requests("a")))["a", "odd"]
     assert found.lengths == (0, 1, 0, 1, 1)
     assert found.loglikelihoods[0] == found.loglikelihoods[2] == 0
     assert found.loglikelihoods[1] == found.loglikelihoods[3] == found.loglikelihoods[4] < 0
@@ -247,7 +230,7 @@ def test_the_size_of_the_batch_changes_nothing_but_noise(model_folder, trees):
     for size in (1, 4, 24):
         engine = TransformersEngine(model_folder, batch_size=size)
         engine._trees = trees
-        found = by_id(list(engine.loglikelihood(requests("a"))))
+        found = by_key(engine.loglikelihood(requests("a")))
         whole = whole or found
         for key, output in found.items():
             assert output.loglikelihoods == pytest.approx(whole[key].loglikelihoods, abs=1e-4)
@@ -257,9 +240,9 @@ def test_a_cell_alone_and_among_others_gives_the_same_bytes(model_folder, adapte
     def engine() -> TransformersEngine:
         return TransformersEngine(model_folder, batch_size=2)
 
-    alone = by_id(list(engine().loglikelihood(requests("b", adapters[0]))))
+    alone = by_key(engine().loglikelihood(requests("b", adapters[0])))
     among = [*requests("a"), *requests("b", adapters[0]), *requests("c", adapters[1]), *requests("d")]
-    mixed = by_id(list(engine().loglikelihood(among)))
+    mixed = by_key(engine().loglikelihood(among))
     assert len(mixed) == len(among)
     assert {key: output for key, output in mixed.items() if key[0] == "b"} == alone
     assert [mixed["a", f"p{at}"].loglikelihoods for at in range(9)] == [
@@ -269,9 +252,9 @@ def test_a_cell_alone_and_among_others_gives_the_same_bytes(model_folder, adapte
 
 
 def test_resumed_anywhere_the_rest_is_what_it_would_have_been(model_folder):
-    whole = by_id(list(TransformersEngine(model_folder, batch_size=4).loglikelihood(requests("a"))))
+    whole = by_key(TransformersEngine(model_folder, batch_size=4).loglikelihood(requests("a")))
     for kept in ({("a", "p0")}, {("a", "p1"), ("a", "p2"), ("a", "p5"), ("a", "odd")}, set(whole)):
-        rest = by_id(list(TransformersEngine(model_folder, batch_size=4).loglikelihood(requests("a"), kept)))
+        rest = by_key(TransformersEngine(model_folder, batch_size=4).loglikelihood(requests("a"), kept))
         assert rest == {key: output for key, output in whole.items() if key not in kept}
 
 
@@ -292,11 +275,11 @@ def test_candidates_that_do_not_fit_are_halved_and_so_are_later_batches(model_fo
     rows: list[int] = []
     real = TransformersEngine._score
 
-    def score(self, batch, trees):
+    def score(self, batch):
         rows.append(len(batch))
         if len(batch) > room:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        return real(self, batch, trees)
+        return real(self, batch)
 
     monkeypatch.setattr(TransformersEngine, "_score", score)
     room = 2
@@ -346,7 +329,7 @@ ORACLE = BESIDE / "oracles" / "xnli_lm_eval.json"
 @pytest.mark.skipif(not ORACLE.is_file(), reason="the oracle's data is not beside this checkout")
 def test_xnli_is_answered_as_by_lm_evaluation_harness():
     from babeltune.study.models import BUNDLED, locate, prepare
-    from babeltune.study.spec import ModelSpec
+    from babeltune.study.spec.study import ModelSpec
 
     oracle = json.loads(ORACLE.read_text(encoding="utf-8"))
     engine = TransformersEngine(prepare(locate(ModelSpec(id=BUNDLED))))
@@ -356,7 +339,7 @@ def test_xnli_is_answered_as_by_lm_evaluation_harness():
         # Ids of items are row numbers from 1 on.
         some = [task.request(item) for item in task.items(language, "xx:xx")[:50]]
         made += [replace(one, id=str(int(one.id) - 1), cell=language) for one in some]
-    found = by_id(list(engine.loglikelihood(made)))
+    found = by_key(engine.loglikelihood(made))
     assert engine._trees
     apart = 0.0
     for language in ("en", "es"):

@@ -8,11 +8,11 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from babeltune.errors import EngineError
-from babeltune.generate import batches
-from babeltune.generate import transformers as module
+from babeltune.generate import batches, writing
+from babeltune.generate.tokens import to_continue
 from babeltune.generate.transformers import TransformersEngine
-from babeltune.records import Output, Request, Sampling, chat_prompt
-from doubles import tiny_model
+from babeltune.records import Request, Sampling, chat_prompt
+from doubles import by_key, tiny_model
 
 SAMPLING = Sampling(max_tokens=12)
 WORDS = ["Why?", "Name three trees and say where each of them grows.", "¿Qué es esto?", "Plan a day.", "A", "Und nun?"]
@@ -23,32 +23,14 @@ def requests(cell: str, adapter: Path | None = None, sampling: Sampling = SAMPLI
     return [Request(f"p{at}", cell, chat_prompt(text), sampling, seed, name) for at, text in enumerate(WORDS)]
 
 
-def by_id(outputs: list[Output]) -> dict[tuple[str, str], Output]:
-    return {(output.cell, output.id): output for output in outputs}
-
-
-@pytest.fixture(scope="module")
-def adapters(model_folder, tmp_path_factory) -> list[Path]:
-    folders = []
-    for seed in (1, 2):
-        torch.manual_seed(seed)
-        model = get_peft_model(
-            AutoModelForCausalLM.from_pretrained(model_folder),
-            LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights=False),
-        )
-        folders.append(tmp_path_factory.mktemp(f"adapter{seed}"))
-        model.save_pretrained(folders[-1])
-    return folders
-
-
 def engine(model_folder: Path) -> TransformersEngine:
     return TransformersEngine(model_folder, batch_size=2)
 
 
 def test_a_cell_alone_and_among_others_gives_the_same_bytes(model_folder, adapters):
-    alone = by_id(list(engine(model_folder).complete(requests("b", adapters[0]))))
+    alone = by_key(engine(model_folder).complete(requests("b", adapters[0])))
     among = [*requests("a"), *requests("b", adapters[0]), *requests("c", adapters[1]), *requests("d")]
-    mixed = by_id(list(engine(model_folder).complete(among)))
+    mixed = by_key(engine(model_folder).complete(among))
     assert len(mixed) == len(among)
     assert {key: output for key, output in mixed.items() if key[0] == "b"} == alone
     # The base after the adapters is the base before them, bit by bit.
@@ -64,20 +46,20 @@ def test_a_few_requests_of_each_adapter_share_a_batch_and_read_as_alone(model_fo
     )
     asked = [*requests("a"), *requests("b", adapters[0]), *requests("c", adapters[1])]
     roomy = TransformersEngine(model_folder, batch_size=24, dtype="float64")  # in float32 a draw may fall on an edge
-    together = by_id(list(roomy.complete(asked)))
+    together = by_key(roomy.complete(asked))
     assert sizes == [18]
     sizes.clear()
     # Then merged, in the same engine: nothing of the adapters on the fly is left, nor the other way round.
-    alone = by_id(list(roomy.complete(requests("b", adapters[0]))))
+    alone = by_key(roomy.complete(requests("b", adapters[0])))
     assert sizes == [6]
     assert {key: one.text for key, one in together.items() if key[0] == "b"} == {
         key: one.text for key, one in alone.items()
     }
-    base = by_id(list(roomy.complete(requests("a"))))
+    base = by_key(roomy.complete(requests("a")))
     assert {key: one.text for key, one in together.items() if key[0] == "a"} == {
         key: one.text for key, one in base.items()
     }
-    assert by_id(list(roomy.complete(asked))) == together
+    assert by_key(roomy.complete(asked)) == together
 
 
 def test_batches_hold_several_cells_and_a_batch_by_itself_is_that_batch(model_folder):
@@ -87,24 +69,24 @@ def test_batches_hold_several_cells_and_a_batch_by_itself_is_that_batch(model_fo
     assert [len(batch) for batch in split] == [5, 5, 2]
     assert any(len({request.cell for request in batch}) == 2 for batch in split)
     assert whole._base is None  # no weights were needed
-    found = by_id(list(whole.complete(asked)))
+    found = by_key(whole.complete(asked))
     apart = [output for batch in split for output in TransformersEngine(model_folder, batch_size=5).complete(batch)]
-    assert by_id(apart) == found
+    assert by_key(apart) == found
 
 
 def test_rows_that_have_ended_leave_the_batch(model_folder, monkeypatch):
     widths: list[int] = []
-    real = module._Rows._read
+    real = writing.Rows._read
 
     def read(self, ids, mask):
         widths.append(len(ids))
         return real(self, ids, mask)
 
-    free = by_id(list(TransformersEngine(model_folder, batch_size=6).complete(requests("a"))))
+    free = by_key(TransformersEngine(model_folder, batch_size=6).complete(requests("a")))
     stops = tuple({text[3:5] for at in (0, 2, 5) if (text := free["a", f"p{at}"].text)})
-    monkeypatch.setattr(module._Rows, "_read", read)
+    monkeypatch.setattr(writing.Rows, "_read", read)
     asked = requests("a", sampling=Sampling(max_tokens=12, stop=stops))
-    held = by_id(list(TransformersEngine(model_folder, batch_size=6).complete(asked)))
+    held = by_key(TransformersEngine(model_folder, batch_size=6).complete(asked))
     assert widths == sorted(widths, reverse=True)
     assert widths[-1] < widths[0] == 6
     for key, output in free.items():
@@ -123,10 +105,10 @@ def test_a_batch_that_does_not_fit_is_halved_and_so_are_later_ones(model_folder,
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         return real(self, batch)
 
-    expected = by_id(list(TransformersEngine(model_folder, batch_size=6).complete([*requests("a"), *requests("b")])))
+    expected = by_key(TransformersEngine(model_folder, batch_size=6).complete([*requests("a"), *requests("b")]))
     monkeypatch.setattr(TransformersEngine, "_generate", generate)
     small = TransformersEngine(model_folder, batch_size=6)
-    found = by_id(list(small.complete([*requests("a"), *requests("b")])))
+    found = by_key(small.complete([*requests("a"), *requests("b")]))
     assert {key: output.text for key, output in found.items()} == {key: one.text for key, one in expected.items()}
     assert rows == [6, 3, 3, 3, 3]  # the second batch is not even tried whole
     assert "execution.batch_tokens" in caplog.text
@@ -165,9 +147,9 @@ def test_an_answer_ends_where_the_context_does(model_folder):
 
 
 def test_resumed_anywhere_the_rest_is_what_it_would_have_been(model_folder):
-    whole = by_id(list(engine(model_folder).complete(requests("a"))))
+    whole = by_key(engine(model_folder).complete(requests("a")))
     for kept in ({("a", "p0")}, {("a", "p1"), ("a", "p2"), ("a", "p5")}, set(whole)):
-        rest = by_id(list(engine(model_folder).complete(requests("a"), kept)))
+        rest = by_key(engine(model_folder).complete(requests("a"), kept))
         assert rest == {key: output for key, output in whole.items() if key not in kept}
 
 
@@ -175,7 +157,7 @@ def test_greedy_answers_are_those_of_transformers_one_by_one(model_folder, adapt
     """Independent oracle: transformers' own greedy search, unbatched, with peft applied on the fly, not merged."""
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
     model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(model_folder), adapters[0]).eval()
-    found = by_id(list(engine(model_folder).complete(requests("a", adapters[0], Sampling(0, 1, 12)))))
+    found = by_key(engine(model_folder).complete(requests("a", adapters[0], Sampling(0, 1, 12))))
     for request in requests("a"):
         ids = tokenizer(request.prompt, return_tensors="pt").input_ids
         with torch.no_grad():
@@ -184,16 +166,16 @@ def test_greedy_answers_are_those_of_transformers_one_by_one(model_folder, adapt
 
 
 def test_seeds_differ_and_repeat(model_folder):
-    first, again = (by_id(list(engine(model_folder).complete(requests("a", seed=3)))) for _ in range(2))
+    first, again = (by_key(engine(model_folder).complete(requests("a", seed=3))) for _ in range(2))
     assert first == again
-    assert first != by_id(list(engine(model_folder).complete(requests("a", seed=4))))
+    assert first != by_key(engine(model_folder).complete(requests("a", seed=4)))
 
 
 def test_stop_strings_and_lengths_end_an_output(model_folder):
-    free = by_id(list(engine(model_folder).complete(requests("a"))))
+    free = by_key(engine(model_folder).complete(requests("a")))
     text = free["a", "p1"].text
     stop = text[4:7]
-    held = by_id(list(engine(model_folder).complete(requests("a", sampling=Sampling(max_tokens=12, stop=(stop,))))))
+    held = by_key(list(engine(model_folder).complete(requests("a", sampling=Sampling(max_tokens=12, stop=(stop,))))))
     assert held["a", "p1"].text == text[: text.index(stop)]
     assert held["a", "p1"].finish == "stop"
     assert all(output.tokens <= 12 for output in free.values())
@@ -220,12 +202,16 @@ def test_an_adapter_of_a_base_with_other_layers_is_refused_not_applied_in_part(t
     for base, other in (bases, bases[::-1]):
         model = AutoModelForCausalLM.from_pretrained(other)
         adapter = tmp_path / f"of {other.name}"
-        get_peft_model(model, LoraConfig(r=4, target_modules="all-linear")).save_pretrained(adapter)
+        lora = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
+        get_peft_model(model, lora).save_pretrained(adapter)
         asked = [Request(str(at), "a", "Hi", SAMPLING, 0, one) for at, one in enumerate([str(adapter), *others])]
+        refusing = TransformersEngine(base)
         with pytest.raises(
             EngineError, match=r"adapts other layers than the base has\)\. Was it tuned on another base"
         ):
-            list(TransformersEngine(base).complete(asked))
+            list(refusing.complete(asked))
+        # Nothing of it stays in the model.
+        assert list(refusing.complete(requests("b"))) == list(TransformersEngine(base).complete(requests("b")))
 
 
 INSTRUCTION = "Rewrite what follows so that a child understands it, in short words and in one or two short sentences: "
@@ -234,13 +220,13 @@ INSTRUCTION = "Rewrite what follows so that a child understands it, in short wor
 @pytest.mark.parametrize("sampling", [SAMPLING, Sampling(0, 1, 12)])
 def test_a_beginning_that_is_read_once_for_all_changes_no_answer(model_folder, adapters, monkeypatch, sampling):
     read: list[int] = []
-    real = module._shared
-    monkeypatch.setattr(module, "_shared", lambda rows: read.append(real(rows)) or read[-1])
+    real = writing._shared
+    monkeypatch.setattr(writing, "_shared", lambda rows: read.append(real(rows)) or read[-1])
     prompts = [chat_prompt(INSTRUCTION + text) for text in WORDS]
     for adapter in (None, str(adapters[0])):
         asked = [Request(f"p{at}", "a", prompt, sampling, 3, adapter) for at, prompt in enumerate(prompts)]
-        together = by_id(list(TransformersEngine(model_folder, batch_size=6).complete(asked)))
-        alone = by_id(list(TransformersEngine(model_folder, batch_size=1).complete(asked)))
+        together = by_key(TransformersEngine(model_folder, batch_size=6).complete(asked))
+        alone = by_key(TransformersEngine(model_folder, batch_size=1).complete(asked))
         assert together == alone
     # The instruction was shared by the six, and by none of those alone.
     assert sorted(set(read))[0] == 0
@@ -248,10 +234,10 @@ def test_a_beginning_that_is_read_once_for_all_changes_no_answer(model_folder, a
 
 
 def test_rows_are_padded_between_what_they_share_and_what_is_their_own():
-    ids, mask = module._padded([[1, 2, 3, 4, 5], [1, 2, 9]], 2, 0)
+    ids, mask = writing._padded([[1, 2, 3, 4, 5], [1, 2, 9]], 2, 0)
     assert ids.tolist() == [[1, 2, 3, 4, 5], [1, 2, 0, 0, 9]]
     assert mask.tolist() == [[1, 1, 1, 1, 1], [1, 1, 0, 0, 1]]
-    ids, mask = module._padded([[1, 2, 3], [7]], 0, 0)  # nothing shared: on the left, as ever
+    ids, mask = writing._padded([[1, 2, 3], [7]], 0, 0)  # nothing shared: on the left, as ever
     assert (ids.tolist(), mask.tolist()) == ([[1, 2, 3], [0, 0, 7]], [[1, 1, 1], [0, 0, 1]])
 
 
@@ -266,7 +252,7 @@ def test_rows_are_padded_between_what_they_share_and_what_is_their_own():
 )
 def test_what_is_shared_is_worth_it_and_leaves_each_row_a_token(lengths, expected):
     rows = [[*range(min(35, n)), *(100 * at + 1000 for _ in range(n - 35))] for at, n in enumerate(lengths)]
-    assert module._shared(rows) == expected
+    assert writing._shared(rows) == expected
 
 
 def test_an_end_token_that_a_tokenizer_puts_behind_a_prompt_is_not_asked_about(model_folder):
@@ -277,5 +263,5 @@ def test_an_end_token_that_a_tokenizer_puts_behind_a_prompt_is_not_asked_about(m
 
     ending.eos_token_id = tokenizer.eos_token_id
     request = requests("a")[1]
-    assert module._without_end(request, ending) == tokenizer(request.prompt)["input_ids"]
-    assert module._without_end(request, tokenizer) == tokenizer(request.prompt)["input_ids"]
+    assert to_continue(request, ending) == tokenizer(request.prompt)["input_ids"]
+    assert to_continue(request, tokenizer) == tokenizer(request.prompt)["input_ids"]

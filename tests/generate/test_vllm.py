@@ -20,23 +20,20 @@ from babeltune.data.sources import POCKET, Source, read_chats
 from babeltune.errors import EngineError
 from babeltune.finetune.recipe import LoraRecipe
 from babeltune.generate import vllm as module
+from babeltune.generate.tokens import to_continue
 from babeltune.generate.transformers import TransformersEngine
-from babeltune.generate.vllm import Costs, VllmEngine, estimate, parameters, seed_of, tokens_to_come
+from babeltune.generate.vllm import VllmEngine, parameters, seed_of
+from babeltune.generate.ways import Costs, estimate, tokens_to_come
 from babeltune.measure.statistics.intervals import difference
 from babeltune.records import STOP, Output, Request, Sampling, chat_prompt
 from babeltune.study.models import BUNDLED, locate, prepare
-from babeltune.study.spec import ModelSpec
+from babeltune.study.spec.study import ModelSpec
+from doubles import by_key
 
 GREEDY = Sampling(0, 1, 24, STOP)
 SAMPLED = Sampling(0.8, 0.9, 24, STOP)
 ASKED = Request("p1", "cell", "Why?", SAMPLED, 3)
 Outputs = dict[tuple[str, str], Output]
-
-
-def by_key(outputs: list[Output]) -> Outputs:
-    found = {(output.cell, output.id): output for output in outputs}
-    assert len(found) == len(outputs)
-    return found
 
 
 # The pure parts.
@@ -186,13 +183,9 @@ def made(monkeypatch) -> list[Double]:
     return engines
 
 
-@pytest.fixture(scope="module")
-def tiny_adapters(model_folder, tmp_path_factory) -> list[str]:
-    folder = tmp_path_factory.mktemp("tiny")
-    for name in ("one", "two"):
-        lora = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
-        get_peft_model(AutoModelForCausalLM.from_pretrained(model_folder), lora).save_pretrained(folder / name)
-    return [str(folder / "one"), str(folder / "two")]
+@pytest.fixture
+def tiny_adapters(adapters) -> list[str]:
+    return list(map(str, adapters))
 
 
 def asked(adapter: str | None, count: int = 4, sampling: Sampling = GREEDY) -> list[Request]:
@@ -203,7 +196,7 @@ def asked(adapter: str | None, count: int = 4, sampling: Sampling = GREEDY) -> l
 def test_everything_is_answered_once_and_nothing_that_is_done(model_folder, tiny_adapters, made):
     engine = VllmEngine(model_folder, adapters="on-the-fly")
     requests = [request for adapter in (None, *tiny_adapters) for request in asked(adapter, sampling=Sampling(0, 1, 9))]
-    found = by_key(list(engine.complete(requests, {("base", "p1"), ("two", "p3")})))
+    found = by_key(engine.complete(requests, {("base", "p1"), ("two", "p3")}))
     expected = {(request.cell, request.id) for request in requests} - {("base", "p1"), ("two", "p3")}
     assert set(found) == expected
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
@@ -291,7 +284,7 @@ def test_a_model_that_vllm_adapts_not_on_the_fly_is_merged(model_folder, tiny_ad
 def test_candidates_of_a_request_are_gathered(model_folder, made):
     request = Request("r", "c", "", GREEDY, 0, candidates=("The cat sat.", "", "Two trees"))
     other = dataclasses.replace(request, id="none", candidates=("",))
-    found = by_key(list(VllmEngine(model_folder).loglikelihood([request, other])))
+    found = by_key(VllmEngine(model_folder).loglikelihood([request, other]))
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
     lengths = tuple(len(tokenizer(text)["input_ids"]) for text in request.candidates)
     output = found["c", "r"]
@@ -442,7 +435,7 @@ def theirs(base) -> TransformersEngine:
 
 @pytest.fixture(scope="module")
 def greedy(theirs, tuned) -> Outputs:
-    return by_key(list(theirs.complete(dialogue([None, *tuned], GREEDY))))
+    return by_key(theirs.complete(dialogue([None, *tuned], GREEDY)))
 
 
 @pytest.fixture(scope="module", params=WAYS)
@@ -460,7 +453,7 @@ class TestVllm:
 
     def test_greedy_answers_are_those_of_transformers_token_by_token(self, base, tuned, greedy, ours, capsys):
         requests = dialogue([None, *tuned], GREEDY, way=ours.adapters)
-        found = by_key(list(ours.complete(requests)))
+        found = by_key(ours.complete(requests))
         self.seen[ours.adapters] = found
         assert found.keys() <= greedy.keys()
         assert len(found) == 3 * len(LANGUAGES) * EACH[ours.adapters]
@@ -489,10 +482,10 @@ class TestVllm:
         )  # the adapters do change the answers
 
     def test_adapters_together_answer_as_each_alone(self, tuned, ours):
-        together = by_key(list(ours.complete(dialogue([None, *tuned], GREEDY, way=ours.adapters))))
+        together = by_key(ours.complete(dialogue([None, *tuned], GREEDY, way=ours.adapters)))
         alone: Outputs = {}
         for adapter in (None, *tuned):
-            alone |= by_key(list(ours.complete(dialogue([adapter], GREEDY, way=ours.adapters))))
+            alone |= by_key(ours.complete(dialogue([adapter], GREEDY, way=ours.adapters)))
         assert sum(together[key] != alone[key] for key in together) <= 0.02 * len(together)
 
     def test_merged_answers_are_those_on_the_fly(self, ours):
@@ -503,7 +496,7 @@ class TestVllm:
 
     def test_sampled_answers_are_in_the_language_of_the_prompt_as_often(self, tuned, theirs, ours, capsys):
         requests = dialogue([None, *tuned], SAMPLED, way=ours.adapters)
-        found, expected = (by_key(list(engine.complete(requests))) for engine in (ours, theirs))
+        found, expected = (by_key(engine.complete(requests)) for engine in (ours, theirs))
         with capsys.disabled():
             apart = difference({"": in_kind(found)}, {"": in_kind(expected)})
             print(f"\n{ours.adapters}: {apart.value:+.3f} [{apart.low:+.3f}, {apart.high:+.3f}], {apart.n} prompts")
@@ -512,16 +505,16 @@ class TestVllm:
 
     def test_a_sample_belongs_to_its_item(self, tuned, ours, capsys):
         requests = dialogue([None, *tuned], SAMPLED, way=ours.adapters)
-        first = by_key(list(ours.complete(requests)))
-        backwards = by_key(list(ours.complete(requests[::-1])))
+        first = by_key(ours.complete(requests))
+        backwards = by_key(ours.complete(requests[::-1]))
         other = sum(first[key] != backwards[key] for key in first)
-        few = by_key(list(ours.complete(requests[::10])))
+        few = by_key(ours.complete(requests[::10]))
         other_few = sum(first[key] != few[key] for key in few)
         with capsys.disabled():
             print(f"\n{ours.adapters}: {other} of {len(first)} backwards, {other_few} of {len(few)} among few differ")
         assert other <= 0.04 * len(first)
         assert other_few <= 1
-        seeded = by_key(list(ours.complete(dialogue([None], SAMPLED, seed=1, way=ours.adapters))))
+        seeded = by_key(ours.complete(dialogue([None], SAMPLED, seed=1, way=ours.adapters)))
         assert sum(seeded[key] == first[key] for key in seeded) < 0.3 * len(seeded)
 
     def test_a_prompt_that_is_read_in_parts_draws_as_one_that_is_read_at_once(self, tuned, ours, capsys):
@@ -530,9 +523,9 @@ class TestVllm:
             "Say in one sentence what this is about: " + "the river runs past the old mill and the boats wait. " * 110
         )
         each = [Request(f"l{at}", "long", chat_prompt(f"{at}. {long}"), SAMPLED, at, tuned[0]) for at in range(3)]
-        together = by_key(list(ours.complete(each)))
+        together = by_key(ours.complete(each))
         alone = by_key([output for one in each for output in ours.complete([one])])
-        assert len(ours._prompt(each[0])) > 1024
+        assert len(to_continue(each[0], ours._tokenizer)) > 1024
         with capsys.disabled():
             print(
                 f"\n{ours.adapters}: {sum(together[key] != alone[key] for key in alone)} of {len(each)} long ones differ"
@@ -541,7 +534,7 @@ class TestVllm:
 
     def test_log_likelihoods_are_those_of_transformers(self, tuned, theirs, ours):
         ranked = [dataclasses.replace(one, cell=f"nli {a}", adapter=a) for a in (None, *tuned) for one in NLI]
-        found, expected = (by_key(list(engine.loglikelihood(ranked))) for engine in (ours, theirs))
+        found, expected = (by_key(engine.loglikelihood(ranked)) for engine in (ours, theirs))
         assert found.keys() == expected.keys()
         for key, output in found.items():
             assert output.loglikelihoods == pytest.approx(expected[key].loglikelihoods, abs=1e-2)
@@ -550,7 +543,7 @@ class TestVllm:
             )
         # Every second one is done, and the others come out the same.
         done = {(one.cell, one.id) for one in ranked[::2]}
-        rest = by_key(list(ours.loglikelihood(ranked, done)))
+        rest = by_key(ours.loglikelihood(ranked, done))
         assert rest.keys() == found.keys() - done
 
     def test_resumed_it_yields_what_is_missing(self, tuned, ours):
@@ -558,7 +551,7 @@ class TestVllm:
         outputs = ours.complete(requests)
         kept = by_key([next(outputs) for _ in range(4)])
         outputs.close()  # as if it were killed
-        rest = by_key(list(ours.complete(requests, kept.keys())))
+        rest = by_key(ours.complete(requests, kept.keys()))
         assert len(kept) + len(rest) == len(requests)
         assert not kept.keys() & rest.keys()
 
@@ -575,8 +568,8 @@ class TestVllm:
             dataclasses.replace(request, prompt="<|im_start|>user\nSay yes.<|im_end|>\n<|im_start|>assistant\n"),
         ]
         cases = [dataclasses.replace(one, id=str(at)) for at, one in enumerate(cases)]
-        found = by_key(list(ours.complete(cases)))
-        expected = by_key(list(theirs.complete(cases)))
+        found = by_key(ours.complete(cases))
+        expected = by_key(theirs.complete(cases))
         assert found == expected
         assert {output.finish for output in found.values()} == {"stop", "length", "eos"}
 
@@ -602,13 +595,13 @@ class TestVllm:
 
     def test_the_base_is_the_base_again_after_adapters(self, tuned, ours):
         requests = dialogue([None], GREEDY, way=ours.adapters)
-        before = by_key(list(ours.complete(requests)))
+        before = by_key(ours.complete(requests))
         list(ours.complete(dialogue([tuned[1]], GREEDY)[:5]))
         ranked = [dataclasses.replace(one, cell="a") for one in NLI]
-        assert by_key(list(ours.complete(requests))) == before
-        first = by_key(list(ours.loglikelihood(ranked)))
+        assert by_key(ours.complete(requests)) == before
+        first = by_key(ours.loglikelihood(ranked))
         list(ours.loglikelihood([dataclasses.replace(one, adapter=tuned[0]) for one in ranked]))
-        assert by_key(list(ours.loglikelihood(ranked))) == first
+        assert by_key(ours.loglikelihood(ranked)) == first
 
     def test_a_cache_that_holds_no_prompt_is_an_error_that_says_what_to_change(self, base, ours, monkeypatch):
         monkeypatch.setattr(module, "_CPU_CACHE", 1 << 20)

@@ -71,10 +71,10 @@ def label(
     the marker of the person's turn out of the text but leaves the model's in. Chats that hold a prompt of ``overlap`` are
     dropped too.
     """
-    read = _as_run if protocol == "as-run" else _as_paper
+    texts = [_as_run(chat) if protocol == "as-run" else chat.text for chat in chats]
     kept: list[Chat] = []
     dropped: list[Dropped] = []
-    for chat, found in zip(chats, identifier.identify([read(chat) for chat in chats]), strict=True):
+    for chat, found in zip(chats, identifier.identify(texts), strict=True):
         code = code_of(found.label) if found.label else None
         seen = replace(chat, language=code, confidence=found.probability)
         if found.label is None:
@@ -90,10 +90,6 @@ def label(
         else:
             kept.append(seen)
     return Labelled(tuple(kept), tuple(dropped))
-
-
-def _as_paper(chat: Chat) -> str:
-    return chat.text
 
 
 def _as_run(chat: Chat) -> str:

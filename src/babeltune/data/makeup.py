@@ -66,9 +66,16 @@ class Makeup:
     """Of a translated twin: the mix whose chats it holds, some of them translated. None of a mix of native chats."""
 
 
-def counted(counts: Mapping[str, int], mixing: Mixing) -> Makeup:
-    """A makeup given by counts."""
-    return _made(counts, mixing, mixing.size)
+def counted(counts: Mapping[str, int], mixing: Mixing, pool: int | None = None) -> Makeup:
+    """A makeup given by counts: the main language first; then the others, by code where their order plays no role.
+
+    ``pool``: as of ``Makeup``; ``mixing.size`` where it is left out.
+    """
+    as_run = mixing.protocol == "as-run"
+    others = [code for code in (counts if as_run else sorted(counts)) if code != mixing.main]
+    first = [mixing.main] if mixing.main in counts else []
+    ordered = {code: counts[code] for code in first + others}
+    return Makeup(ordered, pool=(mixing.size if pool is None else pool) if as_run else None)
 
 
 def shared(shares: Mapping[str, float], mixing: Mixing) -> Makeup:
@@ -88,7 +95,7 @@ def shared(shares: Mapping[str, float], mixing: Mixing) -> Makeup:
     empty = [code for code, n in counts.items() if n < 1]
     if empty:
         raise ValueError(f"of {mixing.size} chats, {', '.join(empty)} would get none. Raise the share or mixing.size")
-    return _made(counts, mixing, mixing.size)
+    return counted(counts, mixing)
 
 
 def multi(languages: int, mixing: Mixing, *, each: int | None = None, budget: int | None = None) -> Makeup:
@@ -181,12 +188,4 @@ def _filled(counts: Mapping[str, int], mixing: Mixing, pool: int) -> Makeup:
             f"the other languages take {sum(counts.values())} of {mixing.size} chats and leave none for "
             f"'{mixing.main}'. Raise mixing.size, or ask for fewer of the others"
         )
-    return _made({mixing.main: left, **counts}, mixing, pool)
-
-
-def _made(counts: Mapping[str, int], mixing: Mixing, pool: int) -> Makeup:
-    """The main language first; then the others, by code where their order plays no role in the draw."""
-    as_run = mixing.protocol == "as-run"
-    others = [code for code in (counts if as_run else sorted(counts)) if code != mixing.main]
-    first = [mixing.main] if mixing.main in counts else []
-    return Makeup({code: counts[code] for code in first + others}, pool=pool if as_run else None)
+    return counted({mixing.main: left, **counts}, mixing, pool)

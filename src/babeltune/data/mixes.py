@@ -134,11 +134,13 @@ def prove(mixes: Sequence[Mix], threshold: float, mixing: Mixing, overlap: Overl
     rest = "".join(f"; {mix.name} takes every chat" for mix in mixes if mix.everything)
     return [
         Claim("equal size", len(counts) <= 1, ", ".join(f"{n}: {size}" for n, size in sizes.items()), binding=False),
-        Claim(f"'{mixing.main}' parts nest", not apart, _named(apart, "each within the next larger"), binding=drawn),
+        Claim(
+            f"'{mixing.main}' parts nest", not apart, ", ".join(apart) or "each within the next larger", binding=drawn
+        ),
         Claim(
             "other languages' parts are the same chats",
             not unlike,
-            _named(unlike, f"{', '.join(others) or 'none'}: identical where as many, else nested"),
+            ", ".join(unlike) or f"{', '.join(others) or 'none'}: identical where as many, else nested",
             binding=drawn,
         ),
         Claim("no chat twice in a mix", not doubled, ", ".join(doubled) or "every id once"),
@@ -160,10 +162,6 @@ def _apart(mixes: Sequence[Mix], codes: Iterable[str]) -> list[str]:
         for code in codes
         if not (a.ids(code) <= b.ids(code) or b.ids(code) <= a.ids(code))
     ]
-
-
-def _named(broken: Sequence[str], whole: str) -> str:
-    return ", ".join(broken) or whole
 
 
 def _some(ids: Sequence[str]) -> str:

@@ -87,9 +87,7 @@ def fetch(source: Source, *, download: bool) -> Path | None:
         RowsError: it is not in the local cache, or cannot be fetched.
     """
     hub = source.hub
-    if hub is None:
-        return None
-    return snapshot(hub.id, hub.revision, download=download)
+    return snapshot(hub.id, hub.revision, download=download) if hub else None
 
 
 def missing(source: Source) -> bool:

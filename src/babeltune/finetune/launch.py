@@ -8,6 +8,7 @@ output. When this process ends, however it ends, their input ends too, and they 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -16,11 +17,12 @@ import subprocess
 import sys
 import tempfile
 import weakref
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from babeltune.errors import ModelError
+from babeltune.finetune.hardware import Hardware
+from babeltune.finetune.job import Job, Progress, Tuned
 
 MARK = "babeltune:"
 """Begins the lines that are ours on the workers' output; libraries print there too."""
@@ -37,38 +39,35 @@ class NoMemoryError(Exception):
 class Workers:
     """Processes that tune together."""
 
-    def __init__(self, base: Path, hardware: Mapping[str, Any], threads: int) -> None:
-        """``hardware``: fields of ``Hardware``; ``threads``: CPU threads of all processes together."""
+    def __init__(self, base: Path, hardware: Hardware) -> None:
+        """Starts nothing yet."""
         self.base = base
         self.hardware = hardware
-        self.threads = threads
         self._running: subprocess.Popen[str] | None = None
-        self._folder: Path | None = None
+        self._folder = Path()
+        """Of the processes that run."""
         self._jobs = 0
 
-    def tune(self, job: Mapping[str, Any], progress: Callable[[int, int, int], None]) -> dict[str, Any]:
-        """Have one adapter tuned; gives the fields of ``Tuned``.
+    def tune(self, job: Job, progress: Progress) -> Tuned:
+        """Have one adapter tuned.
 
         Raises:
             NoMemoryError: memory ran out in one of them; all have ended.
             ModelError: a worker failed; all have ended.
         """
-        if self._running is None or self._running.poll() is not None:
-            self._start()
-        assert self._running is not None
-        assert self._folder is not None
+        running = self._running
+        if running is None or running.poll() is not None:
+            running = self._start()
         self._jobs += 1
         path = self._folder / f"job-{self._jobs}.json"
-        path.write_text(json.dumps(job), encoding="utf-8")
+        job.write(path)
         try:
-            return self._hear(self._running, path, progress)
+            return self._hear(running, path, progress)
         except BaseException:
             self.close()
             raise
 
-    def _hear(
-        self, running: subprocess.Popen[str], path: Path, progress: Callable[[int, int, int], None]
-    ) -> dict[str, Any]:
+    def _hear(self, running: subprocess.Popen[str], path: Path, progress: Progress) -> Tuned:
         assert running.stdin is not None
         assert running.stdout is not None
         with contextlib.suppress(BrokenPipeError):  # it has ended; what it said of the reason is read below
@@ -83,7 +82,7 @@ class Workers:
                     progress(done, total, tokens)
                 case {"tuned": dict(tuned)}:
                     path.unlink()
-                    return tuned
+                    return Tuned(**tuned)
                 case {"memory": True}:
                     raise NoMemoryError
                 case {"errno": [int(code), str(why), file]}:
@@ -96,26 +95,29 @@ class Workers:
             " Nothing is lost; run again to go on from the last checkpoint."
         )
 
-    def _start(self) -> None:
+    def _start(self) -> subprocess.Popen[str]:
+        import torch
+
         self.close()
         folder = Path(tempfile.mkdtemp(prefix="babeltune-"))
         setup = folder / "setup.json"
-        setup.write_text(json.dumps({"base": str(self.base), "hardware": dict(self.hardware)}), encoding="utf-8")
-        processes = int(self.hardware["processes"])
-        sharded = self.hardware["sharding"] == "fsdp"
+        about = {"base": str(self.base), "hardware": dataclasses.asdict(self.hardware)}
+        setup.write_text(json.dumps(about), encoding="utf-8")
+        processes = self.hardware.processes
+        sharded = self.hardware.sharding == "fsdp"
         command = [
             *(sys.executable, "-m", "accelerate.commands.launch"),
             *("--num_processes", str(processes), "--num_machines", "1", "--main_process_port", "0"),
-            *("--num_cpu_threads_per_process", str(max(1, self.threads // processes))),
+            *("--num_cpu_threads_per_process", str(max(1, torch.get_num_threads() // processes))),
             *("--mixed_precision", "no", "--dynamo_backend", "no"),  # the trainer sets the precision
             *(_FSDP if sharded else ("--multi_gpu",)),
             *("-m", "babeltune.finetune.worker", str(setup)),
         ]
         environment = dict(os.environ)
-        if self.hardware["device"] == "cpu":
+        if self.hardware.device == "cpu":
             environment["ACCELERATE_USE_CPU"] = "true"
         with (folder / "stderr").open("w", encoding="utf-8") as errors:
-            self._running = subprocess.Popen(
+            running = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -126,8 +128,9 @@ class Workers:
                 env=environment,
                 start_new_session=True,  # Ctrl-C comes here, and the workers are ended in order
             )
-        self._folder = folder
-        self._end = weakref.finalize(self, _end, self._running, folder)
+        self._running, self._folder = running, folder
+        self._end = weakref.finalize(self, _end, running, folder)
+        return running
 
     def close(self) -> None:
         """End the processes, if there are any."""
@@ -136,7 +139,6 @@ class Workers:
             self._running = None
 
     def _last_words(self) -> str:
-        assert self._folder is not None
         lines = (self._folder / "stderr").read_text(encoding="utf-8", errors="replace").splitlines()
         told = [line.strip() for line in lines if not _NOISE.search(line)]
         signal = next((line.strip() for line in lines if "Signal" in line and "received" in line), "")

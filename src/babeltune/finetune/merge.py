@@ -35,11 +35,13 @@ def merge(base: Path, adapter: Path, dtype: str, out: Path, *, stored: str, samp
 
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            base, dtype=getattr(torch, dtype), local_files_only=True, use_safetensors=True
+            base, dtype=getattr(torch, dtype), local_files_only=True, use_safetensors=True, trust_remote_code=False
         )
     except (OSError, ValueError) as error:
         raise ModelError(f"{base}: cannot be loaded as a causal language model ({error}).") from error
     try:
+        if not (adapter / "adapter_model.safetensors").is_file():  # else peft would unpack a pickle
+            raise ValueError("it holds no adapter_model.safetensors")
         tuned = PeftModel.from_pretrained(model, adapter)
         if load_peft_weights(str(adapter), device="cpu").keys() != get_peft_model_state_dict(tuned).keys():
             raise ValueError("it adapts other layers than the base has")  # peft passes over what has no place
@@ -68,7 +70,7 @@ def tokenizer(base: Path) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(base, local_files_only=True)
+        return AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise ModelError(f"{base}: its tokenizer cannot be loaded ({error}).") from error
 

@@ -6,10 +6,11 @@ The string is Guanaco's own (paper, section 3.3): ``### Human: …### Assistant:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from babeltune.errors import Problem, TemplateError
+from babeltune.finetune.recipe import LoraRecipe
 from babeltune.records import ASSISTANT, HUMAN, Chat, chat_prompt
 
 if TYPE_CHECKING:
@@ -40,15 +41,8 @@ def render(chat: Chat) -> tuple[str, tuple[tuple[int, int], ...]]:
     return text, tuple(spans)
 
 
-def encode(
-    chat: Chat,
-    tokenizer: PreTrainedTokenizerBase,
-    *,
-    max_tokens: int,
-    loss_on: Literal["all", "answers"],
-    teach_eos: bool,
-) -> Encoded:
-    """Tokens and labels of a chat, cut at ``max_tokens``.
+def encode(chat: Chat, tokenizer: PreTrainedTokenizerBase, recipe: LoraRecipe) -> Encoded:
+    """Tokens and labels of a chat, cut at the recipe's ``max_tokens``.
 
     The end token follows the last answer and always carries loss, also where it doubles as the padding token: padding
     is added later and labelled apart. A chat that is cut has no end token.
@@ -60,60 +54,46 @@ def encode(
     if ids and ids[-1] == tokenizer.eos_token_id:
         ids, offsets = ids[:-1], offsets[:-1]
     labels = [
-        token if loss_on == "all" or any(end > first and start < last for first, last in spans) else IGNORED
+        token if recipe.loss_on == "all" or any(end > first and start < last for first, last in spans) else IGNORED
         for token, (start, end) in zip(ids, offsets, strict=True)
     ]
-    if teach_eos and tokenizer.eos_token_id is not None:
+    if recipe.teach_eos and tokenizer.eos_token_id is not None:
         ids.append(tokenizer.eos_token_id)
         labels.append(tokenizer.eos_token_id)
-    return Encoded(tuple(ids[:max_tokens]), tuple(labels[:max_tokens]))
+    return Encoded(tuple(ids[: recipe.max_tokens]), tuple(labels[: recipe.max_tokens]))
 
 
-def unanswered(chats: Sequence[Chat], tokenizer: PreTrainedTokenizerBase, max_tokens: int) -> list[str]:
+def unanswered(chats: Sequence[Chat], tokenizer: PreTrainedTokenizerBase, recipe: LoraRecipe) -> list[str]:
     """Ids of the chats that are cut before their first answer begins."""
-    return [
-        chat.id
-        for chat in chats
-        if not any(
-            label != IGNORED
-            for label in encode(chat, tokenizer, max_tokens=max_tokens, loss_on="answers", teach_eos=False).labels
-        )
-    ]
+    answers = replace(recipe, loss_on="answers", teach_eos=False)
+    return [chat.id for chat in chats if set(encode(chat, tokenizer, answers).labels) <= {IGNORED}]
 
 
-def lint(
-    chats: Sequence[Chat],
-    tokenizer: PreTrainedTokenizerBase,
-    *,
-    max_tokens: int,
-    teach_eos: bool,
-    may_leave_out: bool = False,
-) -> None:
+def lint(chats: Sequence[Chat], tokenizer: PreTrainedTokenizerBase, recipe: LoraRecipe) -> None:
     """Refuse what would train something other than what it says.
 
     Raises:
         TemplateError: the tokenizer has no end token though it is to be taught; chats that are cut before their first
-            answer (all of them where some ``may_leave_out``); or a tokenizer that splits the prompt differently in training (where an answer follows) and at test
-            time (where it ends), so that the model is asked in a form it never saw.
+            answer (all of them where the recipe leaves some out); or a tokenizer that splits the prompt differently in
+            training (where an answer follows) and at test time (where it ends), so that the model is asked in a form it
+            never saw.
     """
     problems: list[Problem] = []
-    if teach_eos and tokenizer.eos_token_id is None:
-        problems.append(
-            Problem("recipe.teach_eos", "the tokenizer has no end-of-sequence token", "Set teach_eos: false.")
-        )
-    if teach_eos and tokenizer.eos_token_id is not None and tokenizer.eos_token_id == tokenizer.unk_token_id:
-        problems.append(Problem("recipe.teach_eos", "the end token is the unknown token", "Set teach_eos: false."))
-    cut = unanswered(chats, tokenizer, max_tokens)
+    end = tokenizer.eos_token_id
+    if recipe.teach_eos and end in (None, tokenizer.unk_token_id):
+        what = "the tokenizer has no end-of-sequence token" if end is None else "the end token is the unknown token"
+        problems.append(Problem("recipe.teach_eos", what, "Set teach_eos: false."))
+    cut = unanswered(chats, tokenizer, recipe)
     split: list[str] = []
     for chat in chats:
         prompt = _without_eos(tokenizer, chat_prompt(chat.turns[0].content))
         if _without_eos(tokenizer, render(chat)[0])[: len(prompt)] != prompt:
             split.append(chat.id)
-    if cut and (not may_leave_out or len(cut) == len(chats)):
+    if cut and (recipe.unanswered == "refuse" or len(cut) == len(chats)):
         problems.append(
             Problem(
                 "recipe.max_tokens",
-                f"{len(cut)} chats have no answer left after {max_tokens} tokens ({_some(cut)})",
+                f"{len(cut)} chats have no answer left after {recipe.max_tokens} tokens ({_some(cut)})",
                 "Raise max_tokens, remove them, or set unanswered: leave-out.",
             )
         )

@@ -18,10 +18,9 @@ from typing import Any
 
 from babeltune.errors import BabeltuneError
 from babeltune.finetune.hardware import Hardware
+from babeltune.finetune.job import read
 from babeltune.finetune.launch import MARK, NoMemoryError
-from babeltune.finetune.recipe import LoraRecipe
 from babeltune.finetune.train import Tuner
-from babeltune.records import Chat, Turn
 
 _LONGEST = 3000
 """Characters of an error; a line of a pipe is whole up to 4,096 bytes."""
@@ -65,10 +64,6 @@ class _Jobs:
         return told[0]
 
 
-def _chat(row: dict[str, Any]) -> Chat:
-    return Chat(row["id"], tuple(Turn(**turn) for turn in row["turns"]), row["language"], row["confidence"])
-
-
 def main(setup: str) -> int:
     """Tune whatever is asked for; gives the exit code."""
     from accelerate import PartialState
@@ -87,10 +82,7 @@ def main(setup: str) -> int:
 
     try:
         while (path := jobs.next()) is not None:
-            job = json.loads(Path(path).read_text(encoding="utf-8"))
-            chats = [_chat(row) for row in job["chats"]]
-            recipe = LoraRecipe(**{**job["recipe"], "targets": _targets(job["recipe"]["targets"])})
-            tuned = tuner.tune_here(chats, recipe, job["seed"], Path(job["folder"]), progress, job["micro"])
+            tuned = tuner.tune_here(read(Path(path)), progress)
             if state.is_main_process:
                 say(tuned=dataclasses.asdict(tuned))
     except NoMemoryError:
@@ -106,10 +98,6 @@ def main(setup: str) -> int:
         return 0
     # The others may wait for this one in a collective: no orderly end.
     os._exit(1)
-
-
-def _targets(found: Any) -> Any:
-    return found if isinstance(found, str) else tuple(found)
 
 
 if __name__ == "__main__":

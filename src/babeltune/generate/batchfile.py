@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
 
-from babeltune.generate.asking.filing import Filing
-from babeltune.generate.asking.provider import OPENAI, Terms
-from babeltune.generate.endpoint import Endpoint, EndpointEngine, Finding
+from babeltune.generate.asking.address import Endpoint
+from babeltune.generate.endpoint import EndpointEngine
+from babeltune.generate.filing.filing import Filing
+from babeltune.generate.filing.provider import OPENAI, Terms
 from babeltune.generate.ledger import Ledger
 from babeltune.generate.prices import Prices
 from babeltune.records import Output, Request
@@ -36,10 +37,6 @@ class BatchFileEngine:
         self.ordinary = EndpointEngine(endpoint, ledger, prices=prices, most_cost=most_cost)
         """Asks what has to be known before a file is sent, at the full price."""
         self.terms = terms
-
-    def check(self, *, schemas: bool = False) -> Finding:
-        """As ``EndpointEngine.check``: one ordinary call."""
-        return self.ordinary.check(schemas=schemas)
 
     def complete(self, requests: Iterable[Request], done: Container[tuple[str, str]] = ()) -> Iterator[Output]:
         """Yield what the ledger has at once, all else when its batch has ended.

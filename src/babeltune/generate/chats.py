@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import json
 import time
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from babeltune.errors import EngineError
-from babeltune.generate.ledger import Entry, Ledger, key_of
+from babeltune.generate.asking.outputs import entry_of, kept_output
+from babeltune.generate.asking.reply import Reply
+from babeltune.generate.ledger import Entry, Ledger, Waiting, key_of, messages_of
 from babeltune.records import Engine, Output, Request
 
 if TYPE_CHECKING:
@@ -36,15 +37,13 @@ class LocalChats:
             EngineError: the model was never taught to chat.
         """
         wanted = [request for request in requests if (request.cell, request.id) not in done]
-        keys = {(one.cell, one.id): key_of(self._model, messages(one), one.sampling, one.seed, one.schema)
-                for one in wanted}  # fmt: skip
+        keys = {(one.cell, one.id): key_of(self._model, one) for one in wanted}
         kept = self._ledger.answers(keys.values())
         asking: dict[str, list[Request]] = {}
         for request in wanted:
             key = keys[request.cell, request.id]
             if key in kept:
-                entry = kept[key]
-                yield Output(request.id, request.cell, entry.text, entry.finish, entry.completion_tokens)  # type: ignore[arg-type]
+                yield kept_output(kept[key], request)
             else:
                 asking.setdefault(key, []).append(request)
         began = time.monotonic()
@@ -71,43 +70,26 @@ class LocalChats:
         if self._tokenizer is None:
             from transformers import AutoTokenizer
 
-            self._tokenizer = AutoTokenizer.from_pretrained(self._folder)
+            self._tokenizer = AutoTokenizer.from_pretrained(self._folder, trust_remote_code=False)
         if not self._tokenizer.chat_template:
             raise EngineError(
                 f"{self._model}: has no chat format, so it was never taught to chat. Name a model that was, such as one "
                 "whose name ends in -Instruct or -chat."
             )
-        text = str(self._tokenizer.apply_chat_template(messages(request), tokenize=False, add_generation_prompt=True))
+        text = str(
+            self._tokenizer.apply_chat_template(messages_of(request), tokenize=False, add_generation_prompt=True)
+        )
         first = self._tokenizer.bos_token
         if first and text.startswith(first) and self._tokenizer("a")["input_ids"][0] == self._tokenizer.bos_token_id:
             text = text.removeprefix(first)  # the engine adds it again
         return dataclasses.replace(request, prompt=text, system=None)
 
     def _entry(self, key: str, request: Request, output: Output, seconds: float) -> Entry:
-        sent = {"model": self._model, "messages": messages(request), "seed": request.seed, "schema": request.schema,
+        sent = {"model": self._model, "messages": messages_of(request), "seed": request.seed, "schema": request.schema,
                 "sampling": dataclasses.asdict(request.sampling)}  # fmt: skip
-        return Entry(
-            key=key,
-            model=self._model,
-            answered_by=self._model,
-            state="answered" if output.text.strip() else "empty",
-            text=output.text,
-            finish=output.finish,
-            raw=output.text,
-            prompt_tokens=0,
-            cached_tokens=0,
-            completion_tokens=output.tokens,
-            seconds=round(seconds, 3),
-            tries=1,
-            cost=0.0,
-            purpose=request.cell,
-            item=request.id,
-            at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            sent=json.dumps(sent, ensure_ascii=False),
-        )
-
-
-def messages(request: Request) -> list[dict[str, str]]:
-    """What a chat says: the system's message, if there is one, and the user's."""
-    said = [{"role": "system", "content": request.system}] if request.system else []
-    return [*said, {"role": "user", "content": request.prompt}]
+        waiting = Waiting(key, json.dumps(sent, ensure_ascii=False), request.cell, request.id)
+        state: Literal["answered", "empty"] = "answered" if output.text.strip() else "empty"
+        finish: Any = output.finish
+        said = Reply(state, output.text, finish, self._model, 0, 0, output.tokens, metered=True)
+        entry = entry_of(self._model, waiting, said, output.text)
+        return dataclasses.replace(entry, seconds=round(seconds, 3), cost=0.0)

@@ -1,9 +1,10 @@
 """Engine on any OpenAI-compatible server: many requests in flight, faults survived, every reply kept and paid for once.
 
-    Endpoint  where and how to ask      EndpointEngine  asks      ledger.py  all that came
-    asking/   sending.py  the requests in flight    exchange.py  all tries of one    wire.py      one call
+    asking/   address.py  where and how to ask      sending.py   the requests in flight
+              exchange.py  all tries of one         wire.py      one call
               dialect.py  what is said              reply.py     what comes back     finding.py   what the server can
               pace.py, purse.py  limits             dead_end.py  what ends a run
+    ledger/   all that came
 
 What the ledger has answered is never sent again, so a run that was stopped, by whatever, goes on with what is missing.
 """
@@ -11,103 +12,19 @@ What the ledger has answered is never sent again, so a run that was stopped, by 
 from __future__ import annotations
 
 import logging
-import os
-import re
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from babeltune.errors import EngineError, InputError, Problem
+from babeltune.generate.asking.address import Endpoint, shown
 from babeltune.generate.asking.dialect import Dialect, Format
-from babeltune.generate.asking.finding import HELD, IN_WORDS, PLAIN, TEXT, holds, weaken
+from babeltune.generate.asking.finding import HELD, IN_WORDS, PLAIN, TEXT, holds
 from babeltune.generate.asking.sending import Asking, Sending
 from babeltune.generate.ledger import Ledger
 from babeltune.generate.prices import Prices
 from babeltune.records import Output, Request
 
 log = logging.getLogger(__name__)
-
-OPENAI = "https://api.openai.com/v1"
-_LOCAL = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A model on a server, and how to ask it. Nothing here but ``model`` changes an answer."""
-
-    model: str
-    """As the server names it."""
-    base_url: str = OPENAI
-    """Up to where ``/chat/completions`` follows; most end in ``/v1``."""
-    key_variable: str = "OPENAI_API_KEY"
-    """Environment variable that holds the account's key. A server on this machine needs none."""
-    concurrency: int = 10
-    """Requests in flight at once (the authors' code: 10)."""
-    requests_per_minute: float | None = None
-    tokens_per_minute: float | None = None
-    timeout: float = 90.0
-    """Seconds that one try may take, from sending to the last byte (the authors' code: 90)."""
-    tries: int = 6
-    """Of a request that meets faults that may pass."""
-    most_wait: float = 60.0
-    """Seconds between two tries at most. A server that asks for more ends the run: it is no use to wait for."""
-
-    @property
-    def key(self) -> str | None:
-        """The account's key; None where the variable is not set."""
-        return os.environ.get(self.key_variable, "").strip() or None
-
-    @property
-    def local(self) -> bool:
-        """Whether the server runs on this machine."""
-        try:
-            return urlsplit(self.base_url).hostname in _LOCAL
-        except ValueError:
-            return False
-
-    def problems(self) -> list[Problem]:
-        """All that would keep it from being asked, found without a call."""
-        found = _wrong_address(self.base_url, self.key_variable)
-        if not self.model.strip():
-            found.append(Problem("model", "is empty", "Name the model as the server does."))
-        if self.key is None and not self.local:
-            found.append(
-                Problem(self.key_variable, "the environment variable is not set", "Put the account's key into it:"
-                        f" export {self.key_variable}=... (any word, for a server that asks for none); or name the"
-                        " variable that holds it (key_variable).")
-            )  # fmt: skip
-        for name in ("concurrency", "tries"):
-            if getattr(self, name) < 1:
-                found.append(Problem(name, f"{getattr(self, name)} is too few", "Write 1 or more."))
-        for name in ("requests_per_minute", "tokens_per_minute", "timeout", "most_wait"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                found.append(Problem(name, f"{value} is no limit", "Write a number above 0."))
-        return found
-
-
-def _shown(base_url: str) -> str:
-    """A base URL as it may be shown: without user, password and query, which may hold a key."""
-    return re.sub(r"//[^/]*@", "//", base_url.partition("?")[0])
-
-
-def _wrong_address(base_url: str, key_variable: str) -> list[Problem]:
-    """What is wrong with a base URL."""
-    shown = _shown(base_url)
-    good = f"Write one such as {OPENAI} or http://localhost:8000/v1."
-    try:
-        parts = urlsplit(base_url)
-        _ = parts.port
-    except ValueError as error:
-        return [Problem("base_url", f"'{shown}' is no address ({error})", good)]
-    found = []
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        found.append(Problem("base_url", f"'{shown}' is no address", good))
-    if parts.path.rstrip("/").endswith("/completions"):
-        found.append(Problem("base_url", "it goes too far", "Leave out /chat/completions, or /completions."))
-    if parts.username or parts.password:
-        found.append(Problem("base_url", "it holds a password", f"Put the key into ${key_variable} instead."))
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +64,9 @@ class EndpointEngine:
         """What the server is known to take."""
         if most_cost is not None and self.price is None:
             named = ", ".join(sorted(prices or {})) or "none"
-            raise InputError(
-                "spending",
-                [
-                    Problem(
-                        f"prices.{endpoint.model}",
-                        f"a cap of {most_cost:g} dollars, and no price of the model (priced: {named})",
-                        "Add its dollars per million tokens, or take away the cap.",
-                    )
-                ],
-            )
+            what = f"a cap of {most_cost:g} dollars, and no price of the model (priced: {named})"
+            fix = "Add its dollars per million tokens, or take away the cap."
+            raise InputError("spending", [Problem(f"prices.{endpoint.model}", what, fix)])
 
     def connect(self) -> str:
         """The key to ask with, hidden from the ledger from now on; ``none`` for a server here that needs none.
@@ -166,7 +76,7 @@ class EndpointEngine:
         """
         problems = self.endpoint.problems()
         if problems:
-            raise InputError(f"endpoint {_shown(self.endpoint.base_url)}", problems)
+            raise InputError(f"endpoint {shown(self.endpoint.base_url)}", problems)
         key = self.endpoint.key or "none"
         self.ledger.hide(key)
         return key
@@ -247,7 +157,7 @@ class EndpointEngine:
             form = self.dialect.format  # weaker by now if the server refused it in words
             if not schemas or holds(form, reply):
                 break
-            weaken(self.dialect)
+            self.dialect.weaken()
         self.finding = Finding(reply.answered_by, form if schemas else None)
         log.info("%s at %s answers, as %s; %s.", self.endpoint.model, self.endpoint.base_url, reply.answered_by,
                  IN_WORDS[self.finding.format])  # fmt: skip

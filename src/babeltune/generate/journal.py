@@ -9,17 +9,18 @@ from pathlib import Path
 from babeltune.errors import StoreError
 from babeltune.records import Output
 
+_FIELDS = tuple(field.name for field in dataclasses.fields(Output))
+
 
 def encode(output: Output) -> str:
-    """One line of JSON, keys in the order of the record, without the newline."""
-    return json.dumps(dataclasses.asdict(output), ensure_ascii=False)
+    """One line of JSON, keys in the order of the record, without the newline; half characters as escapes."""
+    found = {name: getattr(output, name) for name in _FIELDS}  # `asdict` copies it all first, which takes longer
+    return json.dumps(found, ensure_ascii=False).encode(errors="backslashreplace").decode()
 
 
 def read_outputs(path: Path) -> list[Output]:
     """All outputs of a file. A last line that was torn by a crash is left out; any other broken line is an error."""
-    if not path.exists():
-        return []
-    return _parse(path, path.read_bytes())[0]
+    return _parse(path, path.read_bytes())[0] if path.exists() else []
 
 
 def _parse(path: Path, raw: bytes) -> tuple[list[Output], int]:

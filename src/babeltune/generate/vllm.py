@@ -21,13 +21,15 @@ import os
 import time
 import weakref
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from babeltune.errors import EngineError
 from babeltune.generate import likelihood, merging
+from babeltune.generate.tokens import prefix_of, ranked, to_continue, tokenizer_of, written
+from babeltune.generate.ways import CPU, GPU, Costs, Way, estimate, tokens_to_come
 from babeltune.records import Output, Request
 
 if TYPE_CHECKING:
@@ -35,8 +37,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Way = Literal["on-the-fly", "merged"]
-"""How an adapter comes to its requests."""
 Ask = tuple[Sequence[int], Mapping[str, Any]]
 """Tokens to go on from, and the arguments of vLLM's ``SamplingParams``."""
 
@@ -48,50 +48,11 @@ _COLDEST = 0.01
 """Temperatures below are raised to this by vLLM; greedy is nearer to what was asked."""
 _HOTTEST = 2.0
 """Temperatures above are refused by vLLM."""
-_CHARACTERS = 4
-"""Characters a token in an estimate."""
 _CPU_CACHE = 2 << 30
 """Bytes of keys and values that are kept on a CPU."""
 
 _CPU_TOKENS = 512
 """Tokens that are read at once with adapters on a CPU, where their matrices are copied for each (vLLM 0.32)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """What adapters cost on a device.
-
-    Both a merge and a token pass over all weights, so that their ratio hangs little on the model's size.
-    """
-
-    merge: float
-    """Tokens that are generated in the time of one merge."""
-    slowdown: float
-    """Time of a token with adapters on the fly, over its time without."""
-
-    @property
-    def crossing(self) -> float:
-        """Tokens of one adapter from which on a merge is the cheaper; infinite where on the fly costs nothing."""
-        return self.merge / (self.slowdown - 1) if self.slowdown > 1 else math.inf
-
-
-CPU = Costs(merge=700, slowdown=5)
-"""Reckoned, not measured: 4 s a merge of the pocket model at 175 tokens/s; and a token on the fly copies all matrices of
-its adapter (vLLM 0.32 on a CPU), 78 MB at rank 64."""
-GPU = Costs(merge=50_000, slowdown=1.25)
-"""Reckoned, not measured: 10 s of reading 14 GB against 5,000 tokens/s of a 7b model; users of vLLM report 1.1 to 1.5."""
-
-
-def estimate(pending: Mapping[str, int], costs: Costs) -> dict[str, Way]:
-    """Adapter -> the cheaper way; ``pending`` holds the tokens to come of each."""
-    return {adapter: "merged" if tokens >= costs.crossing else "on-the-fly" for adapter, tokens in pending.items()}
-
-
-def tokens_to_come(request: Request) -> int:
-    """At most, of an answer; about, of candidates to be read."""
-    if request.candidates:
-        return sum(map(len, request.candidates)) // _CHARACTERS
-    return request.sampling.max_tokens
 
 
 def seed_of(request: Request) -> int:
@@ -125,44 +86,32 @@ _READ: dict[str, Any] = {"temperature": 0.0, "max_tokens": 1, "prompt_logprobs":
 """Arguments for a text to be scored: its tokens' own log-probabilities, which no cached keys and values could give."""
 
 
+@dataclass(eq=False)
 class VllmEngine:
     """An ``Engine``. The model is loaded at the first request; ``close`` gives its memory back."""
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        dtype: str = "float32",
-        tensor_parallel: int = 1,
-        gpu_memory: float = 0.9,
-        context: int | None = None,
-        max_rank: int = 64,
-        max_adapters: int = 8,
-        adapters: Literal["auto", "on-the-fly", "merged"] = "auto",
-        costs: Costs | None = None,
-    ) -> None:
-        """Takes up no memory yet.
+    folder: Path
+    """Base model and tokenizer, as transformers saves them, weights as safetensors."""
+    _: KW_ONLY
+    dtype: str = "float32"
+    """Name of a torch type."""
+    tensor_parallel: int = 1
+    """Devices that the model is spread over."""
+    gpu_memory: float = 0.9
+    """Share of each device's memory that vLLM takes, in (0, 1]; on a CPU it takes 2 GiB and the model."""
+    context: int | None = None
+    """Most tokens of prompt and answer; the model's own, or less where memory holds less."""
+    max_rank: int = 64
+    """Highest rank of an adapter."""
+    max_adapters: int = 8
+    """Adapters that are on the fly at once on a GPU, each of which takes memory there."""
+    adapters: Literal["auto", "on-the-fly", "merged"] = "auto"
+    """How they come to their requests; ``auto`` estimates what is cheaper."""
+    costs: Costs | None = None
+    """What the estimate rests on; by device where left out."""
 
-        Args:
-            folder: base model and tokenizer, as transformers saves them, weights as safetensors.
-            dtype: name of a torch type.
-            tensor_parallel: devices that the model is spread over.
-            gpu_memory: share of each device's memory that vLLM takes, in (0, 1]; on a CPU it takes 2 GiB and the model.
-            context: most tokens of prompt and answer; the model's own, or less where memory holds less.
-            max_rank: highest rank of an adapter.
-            max_adapters: adapters that are on the fly at once on a GPU, each of which takes memory there.
-            adapters: how they come to their requests; ``auto`` estimates what is cheaper.
-            costs: what the estimate rests on; by device where left out.
-        """
-        self.folder = folder
-        self.dtype = dtype
-        self.tensor_parallel = tensor_parallel
-        self.gpu_memory = gpu_memory
-        self.context = context
-        self.max_rank = max_rank
-        self.max_adapters = max_adapters
-        self.adapters = adapters
-        self.costs = costs
+    def __post_init__(self) -> None:
+        """Takes up no memory yet."""
         self._llm: Any = None
         self._flying: frozenset[str] = frozenset()
         """Adapters that the engine was started for on the fly."""
@@ -290,20 +239,15 @@ class VllmEngine:
             ) from error
 
     def _to_write(self, request: Request) -> list[Ask]:
-        return [(self._prompt(request), parameters(request))]
+        return [(to_continue(request, self._tokenizer), parameters(request))]
 
     def _written(self, request: Request, results: list[Any]) -> Output:
-        """The tokens decoded by themselves, as ``TransformersEngine`` decodes them, cut before the first stop string."""
+        """The tokens decoded by themselves, as ``TransformersEngine`` decodes them."""
         (answer,) = results[0].outputs
-        ids = list(answer.token_ids)
-        ended = ids[-1:] == [self._tokenizer.eos_token_id]
-        ids = ids[: len(ids) - ended]
-        text = self._tokenizer.decode(ids, skip_special_tokens=True)
-        starts = [at for at in (text.find(stop) for stop in request.sampling.stop) if at >= 0]
-        if starts or isinstance(answer.stop_reason, str):
-            cut = text[: min(starts)] if starts else answer.text
-            return Output(request.id, request.cell, request.prefix + cut, "stop", len(ids))
-        return Output(request.id, request.cell, request.prefix + text, "eos" if ended else "length", len(ids))
+        output = written(request, list(answer.token_ids), self._tokenizer)
+        if output.finish != "stop" and isinstance(answer.stop_reason, str):
+            return replace(output, text=request.prefix + answer.text, finish="stop")
+        return output
 
     def _to_read(self, request: Request) -> list[Ask]:
         return [((self._prefix, *text), _READ) for text in self._candidates(request)]
@@ -315,30 +259,18 @@ class VllmEngine:
             found = [given[token].logprob for token, given in zip(tokens, result.prompt_logprobs[1:], strict=True)]
             scores.append(math.fsum(found))
             lengths.append(len(found))
-        return Output(request.id, request.cell, "", "ranked", sum(lengths), tuple(scores), tuple(lengths))
-
-    def _prompt(self, request: Request) -> list[int]:
-        """Without the end token that some tokenizers put behind every text."""
-        ids: list[int] = list(self._tokenizer(request.prompt + request.prefix)["input_ids"])
-        return ids[:-1] if len(ids) > 1 and ids[-1] == self._tokenizer.eos_token_id else ids
+        return ranked(request, scores, lengths)
 
     def _candidates(self, request: Request) -> list[likelihood.Tokens]:
         return likelihood.encode(self._tokenizer, self._prefix, request.candidates)
 
     @cached_property
     def _tokenizer(self) -> PreTrainedTokenizerBase:
-        from transformers import AutoTokenizer
-
-        return AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
+        return tokenizer_of(self.folder)
 
     @cached_property
     def _prefix(self) -> int:
-        prefix = likelihood.prefix_token(self._tokenizer)
-        if prefix is None:
-            raise EngineError(
-                f"{self.folder}: its tokenizer has neither a bos_token nor an eos_token. Name one of them."
-            )
-        return prefix
+        return prefix_of(self._tokenizer, self.folder)
 
     def _check_adapters(self, pending: Sequence[Request]) -> None:
         """Each adapter against the base, before any weight is loaded."""
@@ -369,7 +301,7 @@ class VllmEngine:
             if request.candidates:
                 what, longest = "a candidate", 1 + max(map(len, self._candidates(request)))
             else:
-                what, longest = "a prompt", len(self._prompt(request))
+                what, longest = "a prompt", len(to_continue(request, self._tokenizer))
             if longest >= room:
                 raise EngineError(
                     f"{request.cell}, request {request.id}: {what} of {longest} tokens, and vLLM reads {room} with what"
@@ -421,7 +353,8 @@ class VllmEngine:
             ) from error
         from transformers import AutoConfig
 
-        named = AutoConfig.from_pretrained(self.folder, local_files_only=True).architectures or []
+        about = AutoConfig.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False)
+        named = about.architectures or []
         known = [ModelRegistry.models[name] for name in named if name in ModelRegistry.models]
         adapts = any(supports_lora(model.load_model_cls()) for model in known)
         return vllm, current_platform.is_cpu(), adapts

@@ -22,6 +22,11 @@ def test_an_answer_is_read_whole():
     assert (reply.prompt_tokens, reply.cached_tokens, reply.completion_tokens, reply.metered) == (9, 5, 4, True)
 
 
+@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": None, "completion_tokens": 4}, {"prompt_tokens": 9}])
+def test_a_reply_that_does_not_count_its_tokens_is_not_metered(usage):
+    assert not read(body(usage=usage)).metered
+
+
 def test_how_it_ended():
     assert read(body(finish="length")).finish == "length"
     assert read(body(finish=None)).finish == "eos"
@@ -56,7 +61,7 @@ def test_a_refusal_is_told_from_an_answer():
 
 @pytest.mark.parametrize(
     "raw",
-    ["", "{", "<html></html>", "[]", "null", "7", "{}", '{"choices": []}', '{"choices": 3}', '{"choices": [3]}',
+    ["", "{", "[" * 100_000, "<html></html>", "[]", "null", "7", "{}", '{"choices": []}', '{"choices": 3}', '{"choices": [3]}',
      '{"error": {"message": "overloaded"}}', '{"choices": [{"finish_reason": "error", "message": {"content": "ha"}}]}'],
 )  # fmt: skip
 def test_what_is_no_reply_is_not_read(raw):
@@ -119,6 +124,7 @@ def error(message: str = "no", **changed: Any) -> str:
         (400, error(innererror={"code": "ResponsibleAIPolicyViolation"}), "refused"),
         (403, error("Your chosen model requires moderation and your input was flagged"), "refused"),
         (500, "<html>", "again"),
+        (500, "[" * 100_000, "again"),
         (400, '{"detail": [{"loc": ["body", "seed"]}]}', "failed"),
         (400, '{"object": "error", "message": "too long", "code": 400}', "failed"),
     ],

@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from asking import MODEL, PRICE, judge
-from babeltune.generate.endpoint import Endpoint, EndpointEngine
+from babeltune.generate.asking.address import Endpoint
+from babeltune.generate.endpoint import EndpointEngine
 from babeltune.generate.ledger import Ledger
 from killed_asking import prompts
 

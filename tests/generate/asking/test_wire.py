@@ -6,9 +6,9 @@ import json
 import pytest
 
 from asking import MODEL, Bench, bench
+from babeltune.generate.asking.address import Endpoint
 from babeltune.generate.asking.reply import Fault, Reply
 from babeltune.generate.asking.wire import Wire, encode
-from babeltune.generate.endpoint import Endpoint
 from faultserver import KEY
 
 
@@ -102,3 +102,30 @@ def test_a_deadline_may_be_put_off(asked):
     assert isinstance(said, Fault)
     assert "no whole reply within" in said.reason
     assert took >= 0.75
+
+
+@pytest.mark.parametrize(
+    ("variables", "through"),
+    [
+        ({"http_proxy": "{proxy}"}, True),
+        ({"all_proxy": "{proxy}"}, True),
+        ({"http_proxy": "{proxy}", "no_proxy": "example.invalid"}, False),
+        ({"https_proxy": "{proxy}"}, False),
+        ({}, False),
+    ],
+)
+def test_a_proxy_of_the_environment_is_used_for_servers_elsewhere(asked, monkeypatch, variables, through):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.format(proxy=asked.url.removesuffix("/v1")))
+    ((said, _),) = posted(asked, "<<ok>>", url="http://api.example.invalid/v1")
+    assert isinstance(said, Fault)
+    assert (said.status == 404, said.unreached) == (through, not through)  # the tests' server is asked, and is no proxy
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_servers_of_this_machine(asked, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nobody listens there
+    ((said, _),) = posted(asked, "<<ok>>")
+    assert isinstance(said, Reply)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from babeltune.data.census.count import UNKNOWN, Census
-from babeltune.errors import InputError, Problem, StoreError
+from babeltune.data.census.tally import write_whole
+from babeltune.errors import InputError, Problem
 from babeltune.languages import LANGUAGES, code_of, suggest
 
 _PUBLISHED_UNKNOWN = {"llama2": 8.38, "falcon": 3.902}
@@ -102,12 +102,7 @@ def write(shares: Sequence[Share], table: Path, text: Path) -> None:
         StoreError: they cannot be written.
     """
     for path, content in ((table, as_csv(shares)), (text, as_markdown(shares))):
-        new = path.with_name(path.name + ".new")
-        try:
-            new.write_text(content, encoding="utf-8")
-            os.replace(new, path)
-        except OSError as error:
-            raise StoreError(f"{path}: cannot be written ({error.strerror}). Check --out and the space left") from error
+        write_whole(path, content)
 
 
 def _percent(value: float | None) -> str:

@@ -65,13 +65,22 @@ class Tally:
             "done": self.done,
             "finished": sorted(self.finished),
         }
-        new = path.with_name(path.name + ".new")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            new.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
-            os.replace(new, path)
-        except OSError as error:
-            raise StoreError(f"{path}: cannot be written ({error.strerror}). Check --out and the space left") from error
+        write_whole(path, json.dumps(content, ensure_ascii=False, indent=1))
+
+
+def write_whole(path: Path, content: str) -> None:
+    """Write a file atomically, and its folder if missing; half characters as escapes.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    new = path.with_name(path.name + ".new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new.write_text(content, "utf-8", "backslashreplace")
+        os.replace(new, path)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror}). Check --out and the space left") from error
 
 
 def read_tally(path: Path, recipe: dict[str, Any]) -> Tally:

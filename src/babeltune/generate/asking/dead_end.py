@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from babeltune.errors import EngineError
+from babeltune.generate.asking.address import Endpoint
 from babeltune.generate.asking.reply import Fault
-
-if TYPE_CHECKING:
-    from babeltune.generate.endpoint import Endpoint
 
 
 def dead_end(fault: Fault, endpoint: Endpoint) -> EngineError:

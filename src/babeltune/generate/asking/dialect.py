@@ -10,28 +10,19 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from babeltune.errors import EngineError
-from babeltune.generate.ledger import Messages
+from babeltune.generate.ledger import messages_of
 from babeltune.records import Request
 
 log = logging.getLogger(__name__)
 
 Format = Literal["schema", "json", "text"]
 """What an answer can be held to: a JSON schema, JSON of any shape, nothing."""
-_WEAKER: Mapping[Format, Format] = {"schema": "json", "json": "text"}
 _FORMATS: Mapping[str, Format] = {"json_schema": "schema", "json_object": "json"}
 _SPARE = ("seed", "stop", "top_p", "temperature")
 """Fields that an answer can be had without."""
 _WILL_NOT = re.compile(
     r"unsupported|not supported|not support|not (?:be )?(?:permitted|allowed)|unexpected|unknown|unrecogni[sz]ed|instead"
 )
-
-
-def messages_of(request: Request) -> Messages:
-    """A chat's messages; the prompt itself where it is continued as it stands."""
-    if request.system is None:
-        return request.prompt
-    said = [{"role": "system", "content": request.system}] if request.system else []
-    return [*said, {"role": "user", "content": request.prompt}]
 
 
 class Dialect:
@@ -82,7 +73,7 @@ class Dialect:
             param == "response_format" or re.search(r"response_format|json_schema|json_object|guided|grammar", words)
         ):
             if self.format == form:
-                self.format = _WEAKER[form]
+                self.weaken()
                 log.warning("The server refuses %s as the form of an answer (%s): %s from now on.",
                             _IN_WORDS[form], message[:200], _IN_WORDS[self.format])  # fmt: skip
             return True
@@ -99,6 +90,10 @@ class Dialect:
                                 field, message[:200], _WITHOUT[field])  # fmt: skip
                 return True
         return False
+
+    def weaken(self) -> None:
+        """Ask for the next form, which asks for less."""
+        self.format = "json" if self.format == "schema" else "text"
 
     def _response_format(self, request: Request) -> dict[str, Any]:
         if self.format == "text":

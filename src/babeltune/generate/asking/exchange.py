@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 from babeltune.errors import EngineError
+from babeltune.generate.asking.address import Endpoint
 from babeltune.generate.asking.dialect import Dialect
 from babeltune.generate.asking.keeping import Keeping
+from babeltune.generate.asking.outputs import cost_of, entry_of
 from babeltune.generate.asking.pace import Pace, backoff
 from babeltune.generate.asking.purse import Purse
 from babeltune.generate.asking.reply import Fault, Reply
 from babeltune.generate.asking.wire import Wire, encode
-from babeltune.generate.ledger import Entry, State
-from babeltune.generate.prices import Price, cost, upper_bound
+from babeltune.generate.ledger import Waiting
+from babeltune.generate.prices import Price, upper_bound
 from babeltune.records import Request
-
-if TYPE_CHECKING:
-    from babeltune.generate.endpoint import Endpoint
 
 _EMPTY_TRIES = 3
 """Of a request whose answers are empty: each is paid for."""
@@ -67,8 +64,8 @@ class Exchange:
                 self.purse.lost += unsure
                 self.purse.settle(worst, unsure)
                 raise
-            paid, unsure = self._cost(said, worst)
-            self.purse.settle(worst, paid + unsure)
+            paid, unsure = cost_of(said, self.price, worst)
+            self.purse.settle(worst, (paid or 0.0) + unsure)
             if isinstance(said, Reply):
                 counted += 1
                 empties += said.state == "empty"
@@ -85,20 +82,13 @@ class Exchange:
                 counted += said.status != 429 or not self.pace.answered_within(self.endpoint.most_wait)
                 ended = said.means != "again" or counted >= most_tries
             if ended or unsure or isinstance(said, Reply):
-                await self.keeping.keep(self._entry(key, request, content, said, raw, seconds, tries, paid, unsure))
+                sent = Waiting(key, content.decode(), request.cell, request.id)
+                entry = entry_of(self.endpoint.model, sent, said, raw)
+                took = round(seconds, 4)
+                await self.keeping.keep(replace(entry, seconds=took, tries=tries, cost=paid, unsure=unsure))
             if ended:
                 return said
             await asyncio.sleep(self._rest(said, tries))
-
-    def _cost(self, said: Reply | Fault, worst: float) -> tuple[float, float]:
-        """Dollars that it cost, and those that it may have cost besides."""
-        if self.price is None:
-            return 0.0, 0.0
-        if isinstance(said, Fault):
-            return 0.0, worst if said.maybe_paid else 0.0
-        if not said.metered:
-            return 0.0, worst
-        return cost(self.price, said.prompt_tokens, said.cached_tokens, said.completion_tokens), 0.0
 
     def _rest(self, said: Reply | Fault, tries: int) -> float:
         """Seconds before the next try; a pause that the server asks for is everyone's."""
@@ -113,30 +103,3 @@ class Exchange:
             )
         self.pace.hold(asked)
         return max(asked, backoff(tries, most))
-
-    def _entry(
-        self, key: str, request: Request, content: bytes, said: Reply | Fault, raw: str, seconds: float, tries: int,
-        paid: float, unsure: float,
-    ) -> Entry:  # fmt: skip
-        heard = said if isinstance(said, Reply) else None
-        state: State = said.state if isinstance(said, Reply) else "refused" if said.means == "refused" else "failed"
-        return Entry(
-            key=key,
-            model=self.endpoint.model,
-            answered_by=heard.answered_by if heard else "",
-            state=state,
-            text=heard.text if heard else "",
-            finish=heard.finish if heard else state,
-            raw=raw or said.reason,
-            prompt_tokens=heard.prompt_tokens if heard else 0,
-            cached_tokens=heard.cached_tokens if heard else 0,
-            completion_tokens=heard.completion_tokens if heard else 0,
-            seconds=round(seconds, 4),
-            tries=tries,
-            cost=None if self.price is None else paid,
-            purpose=request.cell,
-            item=request.id,
-            at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-            sent=content.decode(),
-            unsure=unsure,
-        )

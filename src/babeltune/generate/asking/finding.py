@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from babeltune.generate.asking.dialect import Dialect, Format
+from babeltune.generate.asking.dialect import Format
 from babeltune.generate.asking.reply import Reply
 from babeltune.records import Request, Sampling
 
@@ -39,11 +39,6 @@ def holds(form: Format, reply: Reply) -> bool:
         return True
     try:
         said = json.loads(reply.text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return said == {"word": _WORD} if form == "schema" else isinstance(said, dict)
-
-
-def weaken(dialect: Dialect) -> None:
-    """The next form, which asks for less."""
-    dialect.format = "json" if dialect.format == "schema" else "text"

@@ -69,7 +69,7 @@ def read(raw: str | bytes, stop: tuple[str, ...] = ()) -> Reply:
     """
     try:
         body = json.loads(raw)
-    except ValueError as error:  # UnicodeDecodeError is one
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
         raise UnreadableError(f"the reply is no JSON ({error})") from error
     if not isinstance(body, dict) or not isinstance(body.get("choices"), list) or not body["choices"]:
         raise UnreadableError(f"the reply has no choices: {_message(body)[0]}")
@@ -89,7 +89,7 @@ def read(raw: str | bytes, stop: tuple[str, ...] = ()) -> Reply:
         _count(usage, "prompt_tokens"),
         _count(_mapping(usage.get("prompt_tokens_details")), "cached_tokens"),
         _count(usage, "completion_tokens"),
-        "prompt_tokens" in usage,
+        all(isinstance(usage.get(name), int) for name in ("prompt_tokens", "completion_tokens")),
     )
     answered_by = body["model"] if isinstance(body.get("model"), str) else ""
     refusal = message.get("refusal")
@@ -117,7 +117,7 @@ def fault(status: int, raw: str, wait: float | None = None) -> Fault:
     """Read a reply with an error status."""
     try:
         body = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         body = raw
     message, code, param = _message(body)
     reason = f"HTTP {status}: {message}" if message else f"HTTP {status}"

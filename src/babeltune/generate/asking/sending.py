@@ -13,9 +13,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from babeltune.errors import BabeltuneError
+from babeltune.generate.asking.address import Endpoint
 from babeltune.generate.asking.dead_end import dead_end
 from babeltune.generate.asking.dialect import Dialect
 from babeltune.generate.asking.exchange import Exchange
@@ -29,11 +29,6 @@ from babeltune.generate.asking.wire import Wire
 from babeltune.generate.ledger import Ledger
 from babeltune.generate.prices import Price
 from babeltune.records import Output, Request
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from babeltune.generate.endpoint import Endpoint
 
 _READ_AT_ONCE = 64
 """Requests that are looked up in the ledger together."""
@@ -102,9 +97,7 @@ class Sending:
     def __enter__(self) -> Sending:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             run(self._loop, self._end())
         finally:

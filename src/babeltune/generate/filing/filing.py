@@ -15,22 +15,19 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from babeltune.errors import EngineError
-from babeltune.generate.asking.outputs import NoAnswer, kept_output, key_for, without
-from babeltune.generate.asking.provider import Line, Provider, Standing, Terms
+from babeltune.generate.asking.outputs import NoAnswer, cost_of, entry_of, kept_output, key_for, without
 from babeltune.generate.asking.reply import Fault, Reply
-from babeltune.generate.asking.requestfile import RequestFile, line_of, worst_of
 from babeltune.generate.asking.wire import encode
-from babeltune.generate.ledger import Batch, Entry, State, Waiting
-from babeltune.generate.prices import cost, upper_bound
+from babeltune.generate.endpoint import EndpointEngine
+from babeltune.generate.filing.provider import Provider, Terms
+from babeltune.generate.filing.requestfile import RequestFile, line_of, worst_of
+from babeltune.generate.filing.said import Line, Standing
+from babeltune.generate.ledger import Batch, Waiting
+from babeltune.generate.prices import upper_bound
 from babeltune.records import Output, Request
-
-if TYPE_CHECKING:
-    from babeltune.generate.endpoint import EndpointEngine
 
 log = logging.getLogger(__name__)
 
@@ -211,7 +208,13 @@ class Filing:
                     continue
                 if isinstance(standing, Fault):
                     silent += 1
-                    self._bear(batch, standing, given_up=silent >= _SILENT)
+                    if silent >= _SILENT:
+                        raise EngineError(
+                            f"{self.endpoint.model} at {self._base_url}: does not say how far the batch {batch.id} is"
+                            f" ({standing.reason}). It is safe there, and the same command goes on with it: run again"
+                            " later."
+                        )
+                    log.warning("Batch %s: %s; it is looked at again.", batch.id, standing.reason)
                     continue
                 silent = 0
                 self._tell(batch, standing)
@@ -262,14 +265,6 @@ class Filing:
             for request in self._wanted.pop(key, ()):
                 yield without(request, finish, reason)
 
-    def _bear(self, batch: Batch, fault: Fault, *, given_up: bool) -> None:
-        if given_up:
-            raise EngineError(
-                f"{self.endpoint.model} at {self._base_url}: does not say how far the batch {batch.id} is"
-                f" ({fault.reason}). It is safe there, and the same command goes on with it: run again later."
-            )
-        log.warning("Batch %s: %s; it is looked at again.", batch.id, fault.reason)
-
     def _tell(self, batch: Batch, standing: Standing) -> None:
         if self._told.get(batch.token) != (standing.status, standing.done):
             self._told[batch.token] = standing.status, standing.done
@@ -292,7 +287,9 @@ class Filing:
             line = lines.pop(key, None)
             stop = self._wanted[key][0].sampling.stop if key in self._wanted else json.loads(one.sent).get("stop", ())
             said[key] = line.read(tuple(stop)) if line else Fault("failed", why, maybe_paid=not whole)
-            entries.append(self._entry(one, said[key], line.raw if line else why, standing.seconds))
+            paid, unsure = cost_of(said[key], self.price, worst_of(one.sent, self.price), batch=True)
+            entry = entry_of(self.endpoint.model, one, said[key], line.raw if line else why)
+            entries.append(replace(entry, seconds=standing.seconds, cost=paid, unsure=unsure))
         self.ledger.end_batch(batch, entries)
         failed = [entry for entry in entries if entry.state in ("failed", "empty")]
         if failed:
@@ -314,35 +311,6 @@ class Filing:
             if line.key not in lines or line.status == 200:
                 lines[line.key] = line
         return lines, all(one.whole for one in came)
-
-    def _entry(self, one: Waiting, said: Reply | Fault, raw: str, seconds: float) -> Entry:
-        heard = said if isinstance(said, Reply) else None
-        state: State = said.state if isinstance(said, Reply) else "refused" if said.means == "refused" else "failed"
-        paid = unsure = 0.0
-        if self.price is not None and heard and heard.metered:
-            paid = cost(self.price, heard.prompt_tokens, heard.cached_tokens, heard.completion_tokens, batch=True)
-        elif heard or (isinstance(said, Fault) and said.maybe_paid):
-            unsure = worst_of(one.sent, self.price)
-        return Entry(
-            key=one.key,
-            model=self.endpoint.model,
-            answered_by=heard.answered_by if heard else "",
-            state=state,
-            text=heard.text if heard else "",
-            finish=heard.finish if heard else state,
-            raw=raw,
-            prompt_tokens=heard.prompt_tokens if heard else 0,
-            cached_tokens=heard.cached_tokens if heard else 0,
-            completion_tokens=heard.completion_tokens if heard else 0,
-            seconds=seconds,
-            tries=1,
-            cost=None if self.price is None else paid,
-            purpose=one.purpose,
-            item=one.item,
-            at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-            sent=one.sent,
-            unsure=unsure,
-        )
 
 
 def _capped(most: float, committed: float) -> str:

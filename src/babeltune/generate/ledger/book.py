@@ -12,122 +12,16 @@ that a batch was submitted, is on the disk before anything else is done.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple, fields, replace
 from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
-from babeltune.generate.asking.database import Database
-from babeltune.records import Sampling
-
-State = Literal["answered", "empty", "refused", "failed"]
-STATES: tuple[State, ...] = get_args(State)
-KEPT: tuple[State, ...] = ("answered", "refused")
-"""States of a request that is not sent again."""
-Messages = Sequence[Mapping[str, str]] | str
-"""A chat's messages, each with its role and content; of a plain completion, the prompt."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What came back for one request."""
-
-    key: str
-    """Hash of what was sent: ``key_of``."""
-    model: str
-    """Asked for."""
-    answered_by: str
-    """The server's name of the model."""
-    state: State
-    """``answered`` and ``refused`` (the server's filter) are for good; ``empty`` and ``failed`` are asked again."""
-    text: str
-    """The content; empty unless answered."""
-    finish: str
-    """As of ``Output.finish``."""
-    raw: str
-    """The reply's body as it came, or the error's."""
-    prompt_tokens: int
-    cached_tokens: int
-    """Of the prompt's."""
-    completion_tokens: int
-    seconds: float
-    """Latency of the last try."""
-    tries: int
-    cost: float | None
-    """Dollars; None without a price."""
-    purpose: str
-    """What asked, for people: the cell, or the like."""
-    item: str
-    at: str
-    """When it came, ISO 8601."""
-    sent: str
-    """JSON of what was sent, so that a raw reply can be read again beside its request."""
-    unsure: float = 0.0
-    """Dollars that it may have cost besides, at most: the call broke off, or the reply does not say its tokens."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """Sums over replies: each counts once, whether it was an answer or not. A failure that used nothing is none."""
-
-    calls: int = 0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
-    dollars: float = 0.0
-    """Of those with a price."""
-    unpriced: int = 0
-    """Replies without a price."""
-    unsure: float = 0.0
-    """Dollars that calls may have cost besides, at most: they broke off, or no reply said their tokens."""
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """A file of requests that a provider works off."""
-
-    token: str
-    """Ours, made before anything is sent; rides in the batch's metadata."""
-    base_url: str
-    model: str
-    file: str = ""
-    """The provider's id of the file of requests; empty before it was taken."""
-    id: str = ""
-    """The provider's id of the batch; empty before it said one."""
-    reserve: float = 0.0
-    """Dollars that it can cost at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A request in a batch."""
-
-    key: str
-    sent: str
-    """As of ``Entry.sent``."""
-    purpose: str
-    item: str
-
-
-def key_of(model: str, messages: Messages, sampling: Sampling, seed: int, schema: str) -> str:
-    """Hash of a request, 64 hex digits: two of one key ask for the same.
-
-    SHA-256 of the canonical JSON (keys sorted, no spaces, ASCII) of model, messages, sampling with the seed, schema.
-    """
-    drawn = {
-        "temperature": float(sampling.temperature),
-        "top_p": float(sampling.top_p),
-        "max_tokens": sampling.max_tokens,
-        "stop": list(sampling.stop),
-        "seed": seed,
-    }
-    said = messages if isinstance(messages, str) else [dict(message) for message in messages]
-    content = {"model": model, "messages": said, "sampling": drawn, "schema": schema}
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode("ascii")).hexdigest()
+from babeltune.generate.ledger.database import Database
+from babeltune.generate.ledger.entries import KEPT, Batch, Entry, Spent, State, Waiting
+from babeltune.generate.ledger.hiding import forms_of, hidden
 
 
 class Ledger:
@@ -145,7 +39,7 @@ class Ledger:
         """
         self.path = path
         self._secrets: tuple[str, ...] = ()
-        self._base = Database(path, kind="ledger", mark=_MARK, version=VERSION, schema=_SCHEMA, patience=patience)
+        self._base = Database(path, patience)
 
     def __enter__(self) -> Ledger:
         return self
@@ -158,12 +52,8 @@ class Ledger:
         self._base.close()
 
     def hide(self, secret: str) -> None:
-        """From now on write no text with this account key in it: a server may echo what it was sent.
-
-        One of fewer than 8 characters (``EMPTY``) is none, and may well be a word of an answer.
-        """
-        if len(secret) >= SHORTEST_SECRET:
-            self._secrets = (*self._secrets, *{secret, json.dumps(secret)[1:-1], secret.replace("/", "\\/")})
+        """From now on write no text with this account key in it: a server may echo what it was sent."""
+        self._secrets = (*self._secrets, *forms_of(secret))
 
     def write(self, entry: Entry) -> None:
         """Keep a reply; it is committed when this returns."""
@@ -262,7 +152,10 @@ class Ledger:
             db.execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)", astuple(batch))
             db.executemany(
                 "INSERT INTO waiting VALUES (?, ?, ?, ?, ?)",
-                ((batch.token, one.key, _bind(self._hidden(one.sent)), one.purpose, one.item) for one in waiting),
+                (
+                    (batch.token, one.key, _bind(hidden(one.sent, self._secrets)), one.purpose, one.item)
+                    for one in waiting
+                ),
             )
 
     def update_batch(self, batch: Batch) -> None:
@@ -314,29 +207,17 @@ class Ledger:
             db.execute(_COUNT, _COUNTS(values))
 
     def _redacted(self, entry: Entry) -> Entry:
-        return replace(
-            entry, text=self._hidden(entry.text), raw=self._hidden(entry.raw), sent=self._hidden(entry.sent),
-            answered_by=self._hidden(entry.answered_by),
-        )  # fmt: skip
-
-    def _hidden(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
-        return text
+        text, raw, sent, by = (
+            hidden(one, self._secrets) for one in (entry.text, entry.raw, entry.sent, entry.answered_by)
+        )
+        return replace(entry, text=text, raw=raw, sent=sent, answered_by=by)
 
 
-VERSION = 1
-"""Of the tables."""
-_MARK = 0x62746C67  # "btlg"
-HIDDEN = "[account key]"
-"""What stands in a text for a secret."""
-SHORTEST_SECRET = 8
-"""Characters; what is shorter may well be a word of an answer."""
 _AT_ONCE = 900
 """Keys a query; every SQLite takes 999 values."""
 _COLUMNS: Final = ", ".join(field.name for field in fields(Entry))
 _VALUES: Final = attrgetter(*(field.name for field in fields(Entry)))
-_IS_KEPT: Final = "state IN ('answered', 'refused')"
+_IS_KEPT: Final = f"state IN {KEPT}"
 _IS_REPLY: Final = "(state IN ('answered', 'empty') OR prompt_tokens + completion_tokens > 0 OR cost > 0)"
 _INSERT: Final = (
     f"INSERT INTO entries ({_COLUMNS}) VALUES ({', '.join('?' for _ in fields(Entry))}) ON CONFLICT (key) DO UPDATE "
@@ -348,24 +229,6 @@ _COUNTED: Final = (
 )  # fmt: skip
 _COUNTS: Final = itemgetter(*([field.name for field in fields(Entry)].index(name) for name in _COUNTED))
 _COUNT: Final = f"INSERT INTO calls ({', '.join(_COUNTED)}) VALUES ({', '.join('?' for _ in _COUNTED)})"
-_SCHEMA = (
-    """CREATE TABLE entries (
-        number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, model TEXT NOT NULL, answered_by TEXT NOT NULL,
-        state TEXT NOT NULL, text TEXT NOT NULL, finish TEXT NOT NULL, raw TEXT NOT NULL,
-        prompt_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
-        seconds REAL NOT NULL, tries INTEGER NOT NULL, cost REAL, purpose TEXT NOT NULL, item TEXT NOT NULL,
-        at TEXT NOT NULL, sent TEXT NOT NULL, unsure REAL NOT NULL)""",
-    """CREATE TABLE calls (
-        number INTEGER PRIMARY KEY, key TEXT NOT NULL, model TEXT NOT NULL, purpose TEXT NOT NULL, state TEXT NOT NULL,
-        prompt_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
-        cost REAL, unsure REAL NOT NULL, at TEXT NOT NULL)""",
-    """CREATE TABLE batches (
-        token TEXT PRIMARY KEY, base_url TEXT NOT NULL, model TEXT NOT NULL, file TEXT NOT NULL, id TEXT NOT NULL,
-        reserve REAL NOT NULL)""",
-    "CREATE TABLE pledges (token TEXT PRIMARY KEY, dollars REAL NOT NULL)",
-    """CREATE TABLE waiting (
-        token TEXT NOT NULL, key TEXT NOT NULL, sent TEXT NOT NULL, purpose TEXT NOT NULL, item TEXT NOT NULL)""",
-)
 
 
 def _filter(

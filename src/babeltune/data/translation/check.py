@@ -1,4 +1,4 @@
-"""The audit of translations: what a reply must be to stand in for its original, and a record of each, id by id.
+"""What a translation must be to stand in for its original.
 
 Flags make a translation bad: it is asked for again, and kept out if that does not help. Warnings only tell.
 """
@@ -8,22 +8,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, get_args
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from babeltune.languages import LANGUAGES, code_of
 from babeltune.records import Identified, Identifier
-
-Kind = Literal["roles", "turns", "empty", "truncated", "length", "language", "untranslated"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-"""``roles``: the labels of the speakers are not those of the original, in order. ``turns``: more or fewer than it has.
-``empty``: a turn, or all of it, says nothing. ``truncated``: the reply ran into its limit. ``length``: implausible.
-``language``: another than was asked for. ``untranslated``: a turn is as it was."""
-State = Literal["good", "bad", "refused", "failed", "unsent"]
-STATES: tuple[State, ...] = get_args(State)
-"""``bad``: flagged at every try. ``refused``: the server's filter would not have it. ``failed`` and ``unsent``: there
-was no answer, which another run asks for again."""
 
 SURE = 0.5
 """Least probability at which another language counts: below it the paper calls a text's language unknown (Table 1)."""
@@ -81,7 +70,10 @@ class Flag:
     """What is wrong with a translation, or may be."""
 
     kind: str
-    """One of ``KINDS``; of a warning ``language``, ``untranslated``, ``code``, ``links`` or ``numbers``."""
+    """Of a flag ``roles`` (the labels of the speakers are not those of the original, in order), ``turns`` (more or fewer
+    than it has), ``empty`` (a turn, or all of it, says nothing), ``truncated`` (the reply ran into its limit), ``length``
+    (implausible), ``language`` (another than was asked for) or ``untranslated`` (a turn is as it was); of a warning
+    ``language``, ``untranslated``, ``code``, ``links`` or ``numbers``."""
     detail: str
 
 
@@ -96,105 +88,6 @@ class Checked:
     probability: float = 0.0
     ratio: float | None = None
     """Characters of prose to those of the original's; None where the original has none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """The record of one translation."""
-
-    id: str
-    language: str
-    state: State
-    tries: int
-    """Requests that were sent for it, answered from a ledger or not; 0 where nothing had to be translated."""
-    checked: Checked = Checked()
-    """Of the last try."""
-    earlier: tuple[str, ...] = ()
-    """Flags of the tries before it, such as ``length, language``."""
-    reason: str = ""
-    """Why there is no answer, where there is none."""
-
-    @property
-    def why(self) -> str:
-        """What kept it out, in words; empty for a good one."""
-        if self.state == "good":
-            return ""
-        return self.reason or "; ".join(f"{flag.kind}: {flag.detail}" for flag in self.checked.flags) or self.state
-
-
-@dataclass
-class Audit:
-    """What became of the translations into one language."""
-
-    language: str
-    rows: list[Row] = field(default_factory=list)
-
-    def add(self, row: Row) -> None:
-        """Count a row."""
-        self.rows.append(row)
-
-    @property
-    def states(self) -> dict[State, int]:
-        """State -> rows, all states named."""
-        found = Counter(row.state for row in self.rows)
-        return {state: found[state] for state in STATES}
-
-    @property
-    def flags(self) -> dict[str, int]:
-        """Kind of flag -> rows that were kept out with it, most first."""
-        return _counted(flag.kind for row in self.rows if row.state == "bad" for flag in row.checked.flags)
-
-    @property
-    def mended(self) -> int:
-        """Rows that were flagged first and good at a later try."""
-        return sum(row.state == "good" and bool(row.earlier) for row in self.rows)
-
-    @property
-    def warnings(self) -> dict[str, int]:
-        """Kind of warning -> good rows with it, most first."""
-        kinds = ({flag.kind for flag in row.checked.warnings} for row in self.rows if row.state == "good")
-        return _counted(kind for found in kinds for kind in found)
-
-    @property
-    def ratio(self) -> float | None:
-        """Median ratio of lengths of the good rows; None without any."""
-        found = sorted(row.checked.ratio for row in self.rows if row.state == "good" and row.checked.ratio is not None)
-        if not found:
-            return None
-        middle = len(found) // 2
-        return found[middle] if len(found) % 2 else (found[middle - 1] + found[middle]) / 2
-
-
-TABLE = (
-    "language",
-    "rows",
-    "good",
-    "mended",
-    "bad",
-    "refused",
-    "failed",
-    "unsent",
-    "length",
-    "kept out for",
-    "warnings",
-)
-
-
-def table(audits: Iterable[Audit]) -> list[list[str]]:
-    """A row a language, the columns of ``TABLE``; ``length`` is the median ratio."""
-    return [
-        [
-            one.language,
-            f"{len(one.rows):,}",
-            f"{one.states['good']:,}",
-            f"{one.mended:,}",
-            *(f"{one.states[state]:,}" for state in STATES[1:]),
-            "-" if one.ratio is None else f"{one.ratio:.2f}",
-            _listed(one.flags),
-            _listed(one.warnings),
-        ]
-        for one in audits
-    ]
 
 
 def prose(text: str) -> str:
@@ -299,7 +192,7 @@ def _kept(old: str, new: str) -> list[Flag]:
     """Warnings of code, addresses and numbers that are gone."""
     lost = []
     code = [piece for piece in (*_FENCED.findall(old), *_INLINE.findall(_FENCED.sub(" ", old))) if piece not in new]
-    links = [link for link in map(_bare, _URL.findall(old)) if link not in new]
+    links = [link for link in _URL.findall(old) if link.rstrip(".,;:!?*") not in new]
     numbers = _numbers(old) - _numbers(new)
     if code:
         lost.append(Flag("code", f"{len(code)} pieces of code are not as they were"))
@@ -310,10 +203,6 @@ def _kept(old: str, new: str) -> list[Flag]:
     return lost
 
 
-def _bare(link: str) -> str:
-    return link.rstrip(".,;:!?*")
-
-
 def _numbers(text: str) -> Counter[str]:
     """Numbers without what stands between their digits, in digits of ours: 1,000.5 and १.०००,५ are one."""
     plain = _URL.sub(" ", text)
@@ -321,11 +210,3 @@ def _numbers(text: str) -> Counter[str]:
         "".join(str(unicodedata.decimal(char)) for char in found if char.isdecimal())
         for found in _NUMBER.findall(plain)
     )
-
-
-def _counted(kinds: Iterable[str]) -> dict[str, int]:
-    return dict(Counter(kinds).most_common())
-
-
-def _listed(counts: dict[str, int]) -> str:
-    return ", ".join(f"{kind} {n}" for kind, n in counts.items()) or "-"

@@ -6,33 +6,27 @@ looked for.
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO
 
 from babeltune.errors import EngineError
 from babeltune.generate.asking import reply as replies
+from babeltune.generate.asking.address import Endpoint
 from babeltune.generate.asking.pace import backoff, retry_after
-from babeltune.generate.asking.reply import Fault, Reply
-from babeltune.generate.asking.requestfile import URL
-from babeltune.generate.ledger import HIDDEN, SHORTEST_SECRET, Batch
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from openai.types import Batch as Remote
-
-    from babeltune.generate.endpoint import Endpoint
+from babeltune.generate.asking.reply import Fault
+from babeltune.generate.filing.requestfile import URL
+from babeltune.generate.filing.said import Came, NonsenseError, Standing, line_of, standing_of
+from babeltune.generate.ledger import Batch
+from babeltune.generate.ledger.hiding import forms_of, hidden
 
 log = logging.getLogger(__name__)
 
 _TOKEN = "babeltune"
 """Key of the metadata that our token rides in."""
-_ENDED = frozenset(("completed", "failed", "expired", "cancelled"))
 _TRANSFER = 600.0
 """Seconds that a part of a file may take on its way, and the provider to read it (the client's own)."""
 _LOOKS = 3
@@ -59,70 +53,6 @@ OPENAI = Terms(50_000, 200_000_000)
 """https://developers.openai.com/api/docs/guides/batch, and of openai 3.54 ``Batches.create``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What a provider says of a batch."""
-
-    id: str
-    status: str
-    done: int
-    total: int
-    files: tuple[str, ...]
-    """Ids of what came: of replies, of errors."""
-    problems: tuple[str, ...]
-    """Why it was not begun."""
-    crowded: bool
-    """Whether it was not begun because the account has too much waiting already."""
-    seconds: float
-    """From its making to its end; 0 where the provider does not say."""
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will come."""
-        return self.status in _ENDED
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What came for one request of a batch."""
-
-    key: str
-    """``custom_id``: ours."""
-    status: int
-    """Of HTTP; 0 where the provider never asked."""
-    body: Any
-    """Of the reply, or the error."""
-
-    @property
-    def raw(self) -> str:
-        """The body as text."""
-        return json.dumps(self.body, ensure_ascii=False)
-
-    def read(self, stop: tuple[str, ...]) -> Reply | Fault:
-        """What it says."""
-        if self.status == 0:
-            return Fault("failed", replies.fault(0, self.raw).reason.removeprefix("HTTP 0: "))
-        if self.status != 200:
-            return replies.fault(self.status, self.raw)
-        try:
-            return replies.read(self.raw.encode("utf-8", "surrogatepass"), stop)
-        except replies.UnreadableError as error:
-            return Fault("again", str(error), status=200, maybe_paid=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Came:
-    """A file of what came of a batch."""
-
-    lines: list[Line]
-    whole: bool
-    """False where a line cannot be read, or the provider has deleted the file."""
-
-
-class _NonsenseError(ValueError):
-    """A body that is none of the protocol's."""
-
-
 class Provider:
     """A context that holds the connections."""
 
@@ -132,10 +62,9 @@ class Provider:
 
         self._openai = openai
         self._where = f"{endpoint.model} at {endpoint.base_url}"
-        self._key = key
+        self._secrets = forms_of(key)
         self._pause = pause
-        self._tries = endpoint.tries
-        self._most_wait = endpoint.most_wait
+        self._endpoint = endpoint
         self._client = openai.OpenAI(
             api_key=key,
             base_url=endpoint.base_url,
@@ -150,9 +79,7 @@ class Provider:
     def __enter__(self) -> Provider:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._client.close()
 
     def upload(self, file: IO[bytes], name: str) -> str:
@@ -165,7 +92,7 @@ class Provider:
         with self._told("takes no file of requests"):
             made = self._slow.files.create(file=(name, file), purpose="batch")
             if not isinstance(made, self._openai.types.FileObject) or not made.id:
-                raise _NonsenseError("it is no file")
+                raise NonsenseError("it is no file")
             return made.id
 
     def create(self, batch: Batch) -> Standing:
@@ -174,10 +101,10 @@ class Provider:
         Raises:
             EngineError: the provider does not, or it is not known whether it does.
         """
-        for tries in range(1, self._tries + 1):
+        for tries in range(1, self._endpoint.tries + 1):
             wait = None
             try:
-                return _standing(
+                return standing_of(
                     self._once.batches.create(
                         input_file_id=batch.file,
                         endpoint=URL,
@@ -195,9 +122,13 @@ class Provider:
             # Whether it was made is not known unless there was no connection or too much is asked for.
             if not fault.unreached and fault.status != 429 and (found := self.find(batch)) is not None:
                 return found
-            if tries < self._tries:
+            if tries < self._endpoint.tries:
                 log.warning("%s: no batch was made (%s); it is tried again.", self._where, fault.reason)
-                time.sleep(min(wait, self._most_wait) if wait is not None else backoff(tries, self._most_wait))
+                time.sleep(
+                    min(wait, self._endpoint.most_wait)
+                    if wait is not None
+                    else backoff(tries, self._endpoint.most_wait)
+                )
         raise self._error("makes no batch of the file", fault)
 
     def find(self, batch: Batch) -> Standing | None:
@@ -213,9 +144,9 @@ class Provider:
                 try:
                     for one in self._client.batches.list(limit=_PAGE):
                         if (one.metadata or {}).get(_TOKEN) == batch.token or one.input_file_id == batch.file:
-                            return _standing(one)
+                            return standing_of(one)
                 except AttributeError as error:  # the client's, of a page that is no JSON
-                    raise _NonsenseError("it is no list of batches") from error
+                    raise NonsenseError("it is no list of batches") from error
         return None
 
     def standing(self, batch: Batch) -> Standing | Fault:
@@ -225,7 +156,7 @@ class Provider:
             EngineError: the provider does not know it, or does not say.
         """
         try:
-            return _standing(self._client.batches.retrieve(batch.id))
+            return standing_of(self._client.batches.retrieve(batch.id))
         except (self._openai.OpenAIError, ValueError) as error:
             fault = self._fault(error)
             if fault.means == "again":
@@ -250,7 +181,7 @@ class Provider:
                 return Came([], whole=False)
             raise
         texts = [text for text in self._clean(content.decode("utf-8", "replace")).split("\n") if text.strip()]
-        lines = [line for text in texts if (line := _line(text)) is not None]
+        lines = [line for text in texts if (line := line_of(text)) is not None]
         if texts and not lines:  # as a network's own page, which must not be taken for a file without answers
             raise self._error(doing, Fault("again", f"it begins with {texts[0][:40]!r}"))
         return Came(lines, whole=len(lines) == len(texts))
@@ -286,41 +217,4 @@ class Provider:
 
     def _clean(self, text: str) -> str:
         """The text without the account's key, which a provider may repeat."""
-        return text.replace(self._key, HIDDEN) if len(self._key) >= SHORTEST_SECRET else text
-
-
-def _standing(remote: Remote) -> Standing:
-    from openai.types import Batch
-
-    if not isinstance(remote, Batch) or not remote.id or not isinstance(remote.status, str):
-        raise _NonsenseError("it is no batch")
-    counts = remote.request_counts
-    problems = remote.errors.data or [] if remote.errors else []
-    ends = (remote.completed_at, remote.failed_at, remote.expired_at, remote.cancelled_at)
-    ended = next((at for at in ends if at), None)
-    return Standing(
-        id=remote.id,
-        status=remote.status,
-        done=(counts.completed or 0) + (counts.failed or 0) if counts else 0,
-        total=counts.total or 0 if counts else 0,
-        files=tuple(file for file in (remote.output_file_id, remote.error_file_id) if file),
-        problems=tuple(
-            f"{f'line {one.line}: ' if one.line is not None else ''}{one.message or one.code or 'no reason given'}"
-            for one in problems
-        ),
-        crowded=remote.status == "failed" and any("limit_exceeded" in (one.code or "") for one in problems),
-        seconds=float(max(0, ended - remote.created_at)) if ended and remote.created_at else 0.0,
-    )
-
-
-def _line(text: str) -> Line | None:
-    try:
-        said = json.loads(text)
-    except ValueError:
-        return None
-    if not isinstance(said, dict) or not isinstance(said.get("custom_id"), str):
-        return None
-    response = said.get("response")
-    if isinstance(response, dict) and isinstance(status := response.get("status_code"), int):
-        return Line(said["custom_id"], status, response.get("body"))
-    return Line(said["custom_id"], 0, {"error": said.get("error") or "the provider says nothing of it"})
+        return hidden(text, self._secrets)

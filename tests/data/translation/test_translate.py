@@ -10,24 +10,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from babeltune.data import translate
-from babeltune.data.audit import Audit
 from babeltune.data.identify import FastText, lid176_path
-from babeltune.data.translate import (
+from babeltune.data.translation.audit import Audit
+from babeltune.data.translation.prompts import (
     How,
     MalformedReplyError,
-    Translated,
-    chat_request,
+    Original,
+    expected,
     labels,
+    original,
     read,
-    text_request,
-    translate_chats,
-    translate_texts,
+    request,
     written,
 )
-from babeltune.generate.scripted import ScriptedEngine
+from babeltune.data.translation.translate import Translated, Translator
 from babeltune.languages import LANGUAGES
 from babeltune.records import Chat, Identified, Output, Request, Role, Turn
+from scripted import ScriptedEngine
 
 LID = FastText(lid176_path(), threads=1)
 PAIRS = {
@@ -41,6 +40,7 @@ CHAT = Chat(
     "c1", (Turn("user", ENGLISH[0]), Turn("assistant", ENGLISH[1]), Turn("user", ENGLISH[2]),
            Turn("assistant", ENGLISH[3])), "en", 0.9,
 )  # fmt: skip
+TEXT = Original("1", ("x",))
 
 
 def source(request: Request) -> str:
@@ -69,9 +69,9 @@ class Recording:
         asked = list(requests)
         self.rounds.append(asked)
         number = len(self.rounds) - 1
-        for request in reversed(asked):  # any order
-            made = self.outputs(request, number)
-            yield Output(request.id, request.cell, made, "eos", 1) if isinstance(made, str) else made
+        for one in reversed(asked):  # any order
+            made = self.outputs(one, number)
+            yield Output(one.id, one.cell, made, "eos", 1) if isinstance(made, str) else made
 
     def loglikelihood(self, requests: Iterable[Request], done: Container[tuple[str, str]] = ()) -> Iterator[Output]:
         raise NotImplementedError
@@ -86,7 +86,7 @@ class Says:
 
 
 def texts(engine: Recording | ScriptedEngine, given_: dict[str, str], how: How | None = None) -> dict[str, Translated]:
-    found = list(translate_texts(given_, "de", engine, LID, how))
+    found = list(Translator(engine, LID, how or How()).texts(given_, "de"))
     assert len({one.row.id for one in found}) == len(found)
     return {one.row.id: one for one in found}
 
@@ -95,31 +95,31 @@ def texts(engine: Recording | ScriptedEngine, given_: dict[str, str], how: How |
 
 
 def test_a_text_is_asked_for_in_the_words_of_figure_9() -> None:
-    request = text_request("7", "Say {hello}.", "de", How(), purpose="p")
-    assert (request.id, request.cell, request.system) == ("7", "p", "You are a helpful assistant.")
-    assert request.prompt == (
+    asked = request(Original("7", ("Say {hello}.",)), "de", How(), purpose="p")
+    assert (asked.id, asked.cell, asked.system) == ("7", "p", "You are a helpful assistant.")
+    assert asked.prompt == (
         "Translate the following text into German. Keep the structure of the original text and preserve things like "
         "code and names. Please ensure that your response contains only the translated text. The translation must "
         "convey the same meaning as the original and be natural for native speakers with correct grammar and proper "
         "word choices. Your translation must also use exact terminology to provide accurate information even for the "
         "experts in the related fields.\n\nOriginal:\nSay {hello}.\n\nTranslation into German:"
     )
-    assert (request.sampling.temperature, request.sampling.top_p, request.seed) == (0, 1, 42)
-    assert (request.sampling.stop, request.schema, request.prefix) == ((), "", "")
+    assert (asked.sampling.temperature, asked.sampling.top_p, asked.seed) == (0, 1, 42)
+    assert (asked.sampling.stop, asked.schema, asked.prefix) == ((), "", "")
 
 
 def test_a_chat_is_asked_for_in_the_words_of_figure_10() -> None:
-    request = chat_request(CHAT, "fr", How(), purpose="p")
-    assert request.system == "You are a helpful assistant."
-    assert request.prompt.startswith(
+    asked = request(original(CHAT), "fr", How(), purpose="p")
+    assert asked.system == "You are a helpful assistant."
+    assert asked.prompt.startswith(
         "Translate the following conversation between a human and an AI assistant into French. Keep the structure of "
         "the original text and preserve things like code, names and role labels (e.g. <S1>, <S2>). Please ensure that "
         "your response contains only the translated text. The translation must"
     )
-    assert source(request) == "\n".join(
+    assert source(asked) == "\n".join(
         f"{label} {text}" for label, text in zip(["<S1>", "<S2>"] * 2, ENGLISH, strict=True)
     )
-    assert request.prompt.endswith("\n\nTranslation into French:")
+    assert asked.prompt.endswith("\n\nTranslation into French:")
 
 
 @pytest.mark.parametrize(
@@ -127,27 +127,27 @@ def test_a_chat_is_asked_for_in_the_words_of_figure_10() -> None:
     [("zh", "Mandarin Chinese"), ("el", "standard modern Greek"), ("no", "Norwegian Bokmål"), ("de", "German")],
 )
 def test_languages_are_named_as_the_paper_names_them(code: str, name: str) -> None:
-    for request in (text_request("1", "x", code, How(), purpose=""), chat_request(CHAT, code, How(), purpose="")):
-        assert f" into {name}. Keep" in request.prompt
-        assert request.prompt.endswith(f"\n\nTranslation into {name}:")
+    for one in (TEXT, original(CHAT)):
+        asked = request(one, code, How())
+        assert f" into {name}. Keep" in asked.prompt
+        assert asked.prompt.endswith(f"\n\nTranslation into {name}:")
 
 
 def test_as_run_puts_quotes_round_a_text_and_round_no_chat() -> None:
     as_run = How("as-run")
-    assert source(text_request("1", 'Say "x".', "de", as_run, purpose="")) == '"Say "x"."'
-    assert source(chat_request(CHAT, "de", as_run, purpose="")) == source(chat_request(CHAT, "de", How(), purpose=""))
+    assert source(request(Original("1", ('Say "x".',)), "de", as_run)) == '"Say "x"."'
+    assert source(request(original(CHAT), "de", as_run)) == source(request(original(CHAT), "de", How()))
 
 
 def test_a_further_try_has_the_next_seed_and_some_freedom() -> None:
-    first, second = (text_request("1", "x", "de", How(), purpose="", attempt=at) for at in (0, 1))
+    first, second = (request(TEXT, "de", How(), attempt=at) for at in (0, 1))
     assert (second.seed, second.sampling.temperature) == (43, 0.3)
     assert replace(second, seed=42, sampling=first.sampling) == first
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
 def test_every_language_can_be_asked_for_and_estimated(code: str) -> None:
-    request = text_request("1", "x" * 300, code, How(), purpose="")
-    found = translate.expected(request, 300, code)
+    found = expected(request(Original("1", ("x" * 300,)), code, How()), 300, code)
     # By hand: some 600 letters of rules, and 300.
     assert 200 <= found.prompt <= 260
     assert 50 <= found.reply <= 350
@@ -181,7 +181,7 @@ def test_whatever_a_chat_says_its_turns_come_back(turns: list[str]) -> None:
 )  # fmt: skip
 def test_labels_that_stand_in_a_chat_are_not_used_for_it(turns: list[str], first: str) -> None:
     assert labels(turns)["user"] == first
-    asked = chat_request(Chat("1", (Turn("user", turns[0]), Turn("assistant", turns[1]))), "de", How(), purpose="")
+    asked = request(Original("1", tuple(turns), ("user", "assistant")), "de", How())
     assert f"role labels (e.g. {first}, {labels(turns)['assistant']})" in asked.prompt
 
 
@@ -216,7 +216,7 @@ def test_lines_between_labels_play_no_role() -> None:
 
 
 def test_a_chat_keeps_its_id_and_roles_and_takes_the_language() -> None:
-    (found,) = translate_chats([CHAT], "de", ScriptedEngine(german), LID)
+    (found,) = Translator(ScriptedEngine(german), LID).chats([CHAT], "de")
     assert found.good
     assert (found.row.id, found.row.language, found.row.tries) == ("c1", "de", 1)
     made = found.chat(CHAT)
@@ -226,14 +226,14 @@ def test_a_chat_keeps_its_id_and_roles_and_takes_the_language() -> None:
 
 
 def test_a_chat_taken_for_a_neighbours_has_no_confidence() -> None:
-    (found,) = translate_chats([CHAT], "no", ScriptedEngine(german), Says("da"))
+    (found,) = Translator(ScriptedEngine(german), Says("da")).chats([CHAT], "no")
     assert found.good
     assert found.chat(CHAT).confidence == 0
 
 
 def test_a_chat_that_speaks_of_the_labels_survives() -> None:
     chat = Chat("c", (Turn("user", f"{ENGLISH[0]} <S1> or <S2>"), Turn("assistant", f"{ENGLISH[1]} <S1>")), "en")
-    (found,) = translate_chats([chat], "de", ScriptedEngine(german), LID)
+    (found,) = Translator(ScriptedEngine(german), LID).chats([chat], "de")
     assert found.turns == (f"{GERMAN[0]} <S1> or <S2>", f"{GERMAN[1]} <S1>")
 
 
@@ -245,14 +245,7 @@ def test_texts_are_translated_and_what_has_no_words_is_not_asked_for() -> None:
     }  # fmt: skip
     assert [one.row.tries for one in found.values()] == [0, 0, 1, 1]
     assert [[request.id for request in asked] for asked in engine.rounds] == [["a", "d"]]
-    assert {request.cell for request in engine.rounds[0]} == {"translate-de"}
-
-
-def test_nothing_is_asked_where_nothing_is_left() -> None:
-    engine = Recording(lambda request, _: "x")
-    assert list(translate_texts({"a": ENGLISH[0]}, "de", engine, LID, done={"a"})) == []
-    assert list(translate_chats([CHAT], "de", engine, LID, done={"c1"})) == []
-    assert engine.rounds == []
+    assert {request.cell for request in engine.rounds[0]} == {"translate"}
 
 
 def test_a_bad_reply_is_asked_for_again_and_no_other() -> None:
@@ -274,7 +267,7 @@ def test_a_bad_reply_is_asked_for_again_and_no_other() -> None:
 
 def test_good_ones_come_out_while_bad_ones_wait() -> None:
     engine = Recording(lambda request, number: german(request) if number or request.id == "b" else "")
-    stream = translate_texts({"a": ENGLISH[0], "b": ENGLISH[1]}, "de", engine, LID)
+    stream = Translator(engine, LID).texts({"a": ENGLISH[0], "b": ENGLISH[1]}, "de")
     assert next(stream).row.id == "b"
     assert len(engine.rounds) == 1
     assert [one.row.id for one in stream] == ["a"]
@@ -299,14 +292,14 @@ def test_what_the_engine_gives_up_is_not_asked_for_again_here(state: str) -> Non
     engine = Recording(
         lambda one, _: replace(Output(one.id, one.cell, "", "failed", 0, reason="because"), finish=state)
     )
-    (found,) = translate_chats([CHAT], "de", engine, LID)
+    (found,) = Translator(engine, LID).chats([CHAT], "de")
     assert (found.row.state, found.row.why, found.row.tries, found.turns) == (state, "because", 1, ())
     assert len(engine.rounds) == 1
 
 
 def test_a_reply_that_was_cut_off_is_bad_however_good_it_looks() -> None:
     engine = Recording(lambda request, _: Output(request.id, request.cell, german(request), "length", 12))
-    (found,) = translate_chats([CHAT], "de", engine, LID, How(attempts=2))
+    (found,) = Translator(engine, LID, How(attempts=2)).chats([CHAT], "de")
     assert found.row.why == "truncated: it ran into the limit of 12 tokens"
     assert found.row.earlier == ("truncated",)
 
@@ -325,7 +318,7 @@ def test_every_chat_comes_out_once_in_the_state_of_its_last_try(scripts: list[li
         return Output(request.id, request.cell, text, "length" if word == "cut" else "eos", 1)
 
     chats_ = [replace(CHAT, id=str(at)) for at in range(len(scripts))]
-    found = list(translate_chats(chats_, "de", Recording(answer), LID, How(attempts=attempts)))
+    found = list(Translator(Recording(answer), LID, How(attempts=attempts)).chats(chats_, "de"))
     assert sorted(one.row.id for one in found) == sorted(chat.id for chat in chats_)
     kept = Audit("de")
     for one in found:

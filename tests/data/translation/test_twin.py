@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from babeltune.data.makeup import Makeup, Mixing, counted, multi, named, without
 from babeltune.data.mixes import Mix, build
 from babeltune.data.overlap import Overlap
-from babeltune.data.twin import Block, Twin, assemble, blocks, lined_up, of_block, prove
+from babeltune.data.translation.twin import Block, Twin, assemble, blocks, lined_up, of_block, prove
 from babeltune.errors import MixError
 from babeltune.records import Chat, Item, Turn
 

@@ -1,11 +1,12 @@
-"""An SQLite file of ours: opened or made, written in transactions, read while it is written; errors in our words."""
+"""The SQLite file of a ledger: opened or made, written in transactions, read while it is written; errors in our words."""
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
@@ -21,24 +22,16 @@ class Database:
     of its last second; the file is whole in any case.
     """
 
-    def __init__(
-        self, path: Path, *, kind: str, mark: int, version: int, schema: Sequence[str], patience: float
-    ) -> None:
+    def __init__(self, path: Path, patience: float) -> None:
         """Open a file, or make it and its folder.
 
-        Args:
-            path: the file.
-            kind: what it is, for errors.
-            mark: number in the file that tells ours from others (SQLite's application id).
-            version: of the schema.
-            schema: statements that make the tables of a new file.
-            patience: seconds to wait for another process that is writing.
+        ``patience``: seconds to wait for another process that is writing.
 
         Raises:
-            StoreError: it cannot be opened, is no file of this kind, or is of a newer version.
+            StoreError: it cannot be opened, is no ledger, or is of a newer version.
         """
         self.path = path
-        self._kind, self._mark, self._newest, self._patience = kind, mark, version, patience
+        self._patience = patience
         self._lock = threading.RLock()
         self._synced = -_SYNCED_EVERY
         self._full: bool | None = None
@@ -55,7 +48,7 @@ class Database:
                 made = self._version()
                 self._db.execute("COMMIT")
                 if made == 0:
-                    self._make(schema)
+                    self._make()
         except BaseException:
             self._db.close()
             raise
@@ -104,31 +97,36 @@ class Database:
             yield db
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.path, timeout=self._patience, isolation_level=None, check_same_thread=False)
+        # Beside a file with a log SQLite makes others, unless it is told that nobody writes: where nobody can.
+        log = self.path.with_name(f"{self.path.name}-wal")
+        fixed = self.path.exists() and not os.access(self.path.parent, os.W_OK)
+        fixed = fixed and not (log.exists() and log.stat().st_size)
+        name = f"{self.path.absolute().as_uri()}?mode=ro&immutable=1" if fixed else str(self.path)
+        return sqlite3.connect(name, timeout=self._patience, isolation_level=None, check_same_thread=False, uri=fixed)
 
     def _version(self) -> int:
         """Of the schema in the file; 0 where the file is new. In a transaction, so that all of it is of one moment."""
         (mark,) = self._db.execute("PRAGMA application_id").fetchone()
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if mark != self._mark and (version or self._db.execute("SELECT 1 FROM sqlite_master").fetchone()):
-            raise StoreError(f"{self.path}: is a database of something else, no {self._kind}. Name another file.")
-        if version > self._newest:
+        if mark != _MARK and (version or self._db.execute("SELECT 1 FROM sqlite_master").fetchone()):
+            raise StoreError(f"{self.path}: is a database of something else, no ledger. Name another file.")
+        if version > _VERSION:
             raise StoreError(
-                f"{self.path}: a {self._kind} of version {version}, and this babeltune reads up to {self._newest}. "
+                f"{self.path}: a ledger of version {version}, and this babeltune reads up to {_VERSION}. "
                 "Update babeltune, or name another file."
             )
         return int(version)
 
-    def _make(self, schema: Sequence[str]) -> None:
+    def _make(self) -> None:
         """Make the tables, unless another process was quicker."""
         self._log_ahead()
         self._db.execute("BEGIN IMMEDIATE")
         try:
             if self._version() == 0:
-                for statement in schema:
+                for statement in _SCHEMA:
                     self._db.execute(statement)
-                self._db.execute(f"PRAGMA application_id={self._mark}")
-                self._db.execute(f"PRAGMA user_version={self._newest}")
+                self._db.execute(f"PRAGMA application_id={_MARK}")
+                self._db.execute(f"PRAGMA user_version={_VERSION}")
             self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:
@@ -162,6 +160,28 @@ class Database:
             raise StoreError(f"{self.path}: {error}. {fix}") from error
 
 
+_VERSION = 1
+"""Of the tables."""
+_MARK = 0x62746C67  # "btlg"
+"""Tells our files from others (SQLite's application id)."""
+_SCHEMA = (
+    """CREATE TABLE entries (
+        number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, model TEXT NOT NULL, answered_by TEXT NOT NULL,
+        state TEXT NOT NULL, text TEXT NOT NULL, finish TEXT NOT NULL, raw TEXT NOT NULL,
+        prompt_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
+        seconds REAL NOT NULL, tries INTEGER NOT NULL, cost REAL, purpose TEXT NOT NULL, item TEXT NOT NULL,
+        at TEXT NOT NULL, sent TEXT NOT NULL, unsure REAL NOT NULL)""",
+    """CREATE TABLE calls (
+        number INTEGER PRIMARY KEY, key TEXT NOT NULL, model TEXT NOT NULL, purpose TEXT NOT NULL, state TEXT NOT NULL,
+        prompt_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
+        cost REAL, unsure REAL NOT NULL, at TEXT NOT NULL)""",
+    """CREATE TABLE batches (
+        token TEXT PRIMARY KEY, base_url TEXT NOT NULL, model TEXT NOT NULL, file TEXT NOT NULL, id TEXT NOT NULL,
+        reserve REAL NOT NULL)""",
+    "CREATE TABLE pledges (token TEXT PRIMARY KEY, dollars REAL NOT NULL)",
+    """CREATE TABLE waiting (
+        token TEXT NOT NULL, key TEXT NOT NULL, sent TEXT NOT NULL, purpose TEXT NOT NULL, item TEXT NOT NULL)""",
+)
 _SYNCED_EVERY = 1.0
 """Seconds of transactions that a loss of power may take at most."""
 _AGAIN = 0.01

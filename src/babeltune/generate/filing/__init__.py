@@ -1,0 +1,1 @@
+"""Requests in a provider's batch files: into them, and answers out of them."""
