@@ -8,7 +8,7 @@ from typing import Any
 
 from babeltune.generate.ledger import Ledger
 from babeltune.study.check import Opened, open_study
-from babeltune.study.local import run
+from babeltune.study.executors.local import run
 from doubles import study_file
 
 PRICE = {"judge-1": {"input": 1.0, "output": 2.0}}

@@ -19,17 +19,11 @@ from babeltune.measure.tasks.simplification import Simplification
 from babeltune.measure.tasks.xcsqa import XCsqa
 from babeltune.measure.tasks.xnli import Xnli
 from babeltune.measure.tasks.xquad import XQuad
-from babeltune.records import Identified, Item, Output, Sampling, Task
+from babeltune.records import Item, Output, Sampling, Task
 from babeltune.rows import Row
+from taskwork import FirstWord
 
 ODD = ("", " \n", "x" * 100_000, "?!…", '"', "„", "مرحبا بالعالم", "🙂🙂", "\ud83d", "\0", "### Assistant:")
-
-
-class FirstWord:
-    """An ``Identifier`` that takes the first word of a text for its label."""
-
-    def identify(self, texts: Sequence[str]) -> list[Identified]:
-        return [Identified(text.split()[0], 1.0) if text.strip() else Identified(None, 0.0, "empty") for text in texts]
 
 
 def rows(*fields: dict[str, Any]) -> list[Row | Problem]:

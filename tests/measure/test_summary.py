@@ -1,4 +1,4 @@
-"""The summary: seeds pooled by item, unscored counted and never zero, one verdict a model where there can be one."""
+"""The summary: seeds pooled by item, unscored counted and never zero; and where the variance comes from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from babeltune.measure import spread, summary
-from babeltune.measure.plateau import Verdict
 from babeltune.measure.pools import Scored, pools
 from babeltune.measure.statistics.intervals import Resampling, mean
 from babeltune.measure.summary import Row
@@ -16,16 +15,10 @@ from babeltune.records import Cell, Metric, Score
 
 METRIC = "agreement"
 METRICS = {"dialogue": [Metric(METRIC)]}
-MEMBERS = {"mono": ("en",), "multi-2": ("en", "es")}
 
 
 def rows(cells: Sequence[Scored], metrics: Mapping[str, Sequence[Metric]], identifier: str) -> list[Row]:
     return summary.rows(pools(cells), metrics, identifier)
-
-
-def verdicts(cells: Sequence[Scored], members: Mapping[str, Sequence[str]]) -> list[Verdict]:
-    boards = [("dialogue", "xx:xx", Metric(METRIC))]
-    return summary.verdicts(pools(cells), boards, members, margin=lambda metric: 0.1, in_kind=0.8)
 
 
 def score(item: str, value: float | None) -> Score:
@@ -45,10 +38,6 @@ def scored(
     return Scored(
         cell, tuple(score(item, value) for item, value in values.items()), f"adapter{tuning_seed}", "items-hash"
     )
-
-
-def flat(mix: str, languages: Sequence[str], value: float | None, model: str = "m") -> list[Scored]:
-    return [scored(mix, code, {str(at): value for at in range(40)}, model=model) for code in languages]
 
 
 def test_seeds_of_a_cell_are_one_row_that_resamples_items() -> None:
@@ -122,37 +111,6 @@ def test_values_of_another_scale_keep_it() -> None:
     assert (row.value, row.low, row.high) == pytest.approx((40.0, 16.8, 68.7), abs=0.1)
 
 
-def test_one_verdict_a_model() -> None:
-    cells = [
-        cell
-        for model, gain in (("step", 1.0), ("flat", 0.0))
-        for cell in (*flat("mono", ["it", "pt"], 0.0, model), *flat("multi-2", ["it", "pt"], gain, model))
-    ]
-    found = verdicts(cells, MEMBERS)
-    assert [(one.model, one.necessary) for one in found] == [("step", "shown"), ("flat", "refuted")]
-
-
-def test_a_language_that_one_mix_was_not_scored_in_takes_no_part() -> None:
-    cells = [*flat("mono", ["it", "pt"], 0.0), *flat("multi-2", ["it"], 1.0), *flat("multi-2", ["pt"], None)]
-    (found,) = verdicts(cells, MEMBERS)
-    assert found.unseen == ("it",)
-
-
-@pytest.mark.parametrize(
-    ("cells", "members"),
-    [
-        (flat("mono", ["it"], 1.0), {"mono": ("en",)}),
-        (flat("mono", ["es"], 1.0) + flat("multi-2", ["es"], 1.0), MEMBERS),
-        (flat("mono", ["it"], 1.0) + flat("multi-2", ["it"], None), MEMBERS),
-        ([scored("mono", "it", {"a": 1.0, "b": None}), scored("multi-2", "it", {"a": None, "b": 1.0})], MEMBERS),
-        (flat("mono", ["it"], 1.0) + flat("other", ["it"], 1.0), {"mono": ("en",), "other": ("es",)}),
-    ],
-    ids=["one mix", "nothing unseen", "a mix never scored", "no item scored under both", "as many languages in both"],
-)
-def test_no_verdict_where_no_contrast_is_possible(cells: list[Scored], members: dict[str, tuple[str, ...]]) -> None:
-    assert verdicts(cells, members) == []
-
-
 def test_a_row_says_how_far_its_seeds_lie_apart() -> None:
     cells = [
         scored("mono", "de", {"a": 1.0, "b": 0.0}),
@@ -206,29 +164,6 @@ def test_as_run_intervals_are_over_outputs() -> None:
     assert outputs.low is not None
     assert items.low < outputs.low < 0.5
     assert "|ci:95%-percentile-by-row-r10000-s12345|" in outputs.signature
-
-
-def test_the_judges_scores_are_counted_as_they_came() -> None:
-    cell = Cell("m", "mono", 0, "dialogue", "de", "xx:xx", 0)
-    scores = (
-        Score("a", {"helpfulness-raw": 6.0, "helpfulness-raw-translated": 5.0}),
-        Score("b", {"helpfulness-raw": 6.0}, unscored={"helpfulness-raw-translated": "lost"}),
-        Score("c", unscored={"helpfulness-raw": "the judge refused"}),
-    )
-    there = pools([Scored(cell, scores, "a", "i")])
-    readings = {"direct": "helpfulness-raw", "translated": "helpfulness-raw-translated"}
-    found = summary.histogram(there, readings)
-    assert {(one.reading, one.score): one.count for one in found if one.count} == {
-        ("direct", 6): 2, ("translated", 5): 1
-    }  # fmt: skip
-    assert len(found) == 12
-
-
-def test_a_mix_without_any_score_takes_no_part_in_a_verdict() -> None:
-    members = {**MEMBERS, "multi-3": ("en", "es", "ru")}
-    cells = [*flat("mono", ["it"], 0.0), *flat("multi-2", ["it"], 1.0), *flat("multi-3", ["it"], None)]
-    (found,) = verdicts(cells, members)
-    assert found.languages == {"mono": 1, "multi-2": 2}
 
 
 def test_where_the_variance_comes_from_is_told_of_plain_metrics() -> None:

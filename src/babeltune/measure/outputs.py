@@ -70,7 +70,7 @@ def alone(rows: Iterable[Row | Problem], task: str, language: str, subject: str,
         try:
             read = reply(row, task)
         except WrongRowError as error:
-            problems.append(Problem(row.where, error.what, error.fix))
+            problems.append(error.at(row.where))
             continue
         try:
             named = read.id or str(number)
@@ -97,12 +97,13 @@ def joined(rows: Iterable[Row | Problem], items: Sequence[Item], task: str, lang
     problems: list[Problem] = []
     reads: list[Reply] = []
     for row in kept:
-        try:
-            reads += [] if isinstance(row, Problem) else [reply(row, task)]
-        except WrongRowError as error:
-            problems.append(Problem(row.where, error.what, error.fix))
         if isinstance(row, Problem):
             problems.append(row)
+            continue
+        try:
+            reads.append(reply(row, task))
+        except WrongRowError as error:
+            problems.append(error.at(row.where))
     _refuse(problems, subject)
     if not any(read.id for read in reads):
         if len(reads) != len(items):

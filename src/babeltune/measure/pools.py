@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from babeltune.measure.statistics.intervals import Unit
+from babeltune.measure.statistics.resampling import Floats, Unit
 from babeltune.records import Cell, Metric, Score
 
-Floats = NDArray[np.float64]
 Key = tuple[str, str, str, str, str]
 """Model, mix, task, language, prompting."""
 

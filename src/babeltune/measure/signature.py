@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from babeltune import __version__
-from babeltune.measure.statistics.intervals import LEVEL, Resampling
-
-_PLAIN = Resampling()
+from babeltune.measure.statistics.intervals import LEVEL, PLAIN, Resampling
 
 
 def signature(
-    *, identifier: str, items: str, seeds: int, tuning_seeds: int, adapter: str, how: Resampling = _PLAIN
+    *, identifier: str, items: str, seeds: int, tuning_seeds: int, adapter: str, how: Resampling = PLAIN
 ) -> str:
     """``items`` and ``adapter``: short hashes of what was answered, and of what the answering model was tuned on."""
     parts = {

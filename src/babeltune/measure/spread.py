@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from babeltune.measure.contrasts import Asked
 from babeltune.measure.pools import Pool
 from babeltune.measure.statistics import variance
+from babeltune.measure.verdict.contrasts import Asked
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,12 @@ def test_a_label_that_no_row_explains_is_taken_at_its_word() -> None:
     assert corrected(["sv", "no", "no", "no", "da"], "sv", NORDIC) == pytest.approx(0.2)
 
 
+def test_a_language_without_a_row_is_found_though_others_are_taken_for_it() -> None:
+    # 30 labels of Norwegian stand for 40 responses, ten of which were taken for Danish: 60 are Danish.
+    labels = ["no"] * 30 + ["da"] * 70
+    assert corrected(labels, "da", {"no": NORDIC["no"]}) == pytest.approx(0.6, abs=1e-6)
+
+
 @given(st.lists(st.sampled_from(["no", "da", "en", "sv"]), min_size=1, max_size=30))
 def test_corrected_shares_are_shares_and_add_up(labels: list[str]) -> None:
     found = [corrected(labels, code, NORDIC) for code in ("no", "da", "en", "sv")]

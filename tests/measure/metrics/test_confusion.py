@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from babeltune.data.identify import identifier
 from babeltune.errors import BabeltuneError
 from babeltune.measure.metrics import words as words_module
-from babeltune.measure.metrics.confusion import Flip, PassRates, Verdict, flips, pass_rates, rates, verdicts
+from babeltune.measure.metrics.confusion import Flip, LineCheck, PassRates, flips, line_checks, pass_rates, rates
 from babeltune.measure.metrics.words import english_words, is_english, words_of
 from babeltune.records import Identified
 
@@ -50,7 +50,7 @@ ENGLISH, GERMAN, RUSSIAN = "one two three four five", "ä eins zwei drei vier", 
 
 def test_a_response_passes_if_every_long_line_is_in_the_language() -> None:
     outputs = [GERMAN, f"{GERMAN}\nOK!\n\n{GERMAN}", f"{GERMAN}\n{ENGLISH}", ENGLISH]
-    assert verdicts(outputs, "de", ByMark()) == [Verdict(1, 0), Verdict(2, 0), Verdict(2, 1), Verdict(1, 1)]
+    assert line_checks(outputs, "de", ByMark()) == [LineCheck(1, 0), LineCheck(2, 0), LineCheck(2, 1), LineCheck(1, 1)]
     assert pass_rates(outputs, "de", ByMark()) == PassRates(0.5, None, 4)
 
 
@@ -66,11 +66,11 @@ def test_a_response_passes_if_every_long_line_is_in_the_language() -> None:
     ],
 )
 def test_which_lines_are_judged(line: str, judged: int) -> None:
-    assert verdicts([line], "de", ByMark())[0].judged == judged
+    assert line_checks([line], "de", ByMark())[0].judged == judged
 
 
 def test_what_follows_a_further_question_is_not_judged() -> None:
-    assert verdicts([f"{GERMAN}\nQ: {ENGLISH}"], "de", ByMark()) == [Verdict(1, 0)]
+    assert line_checks([f"{GERMAN}\nQ: {ENGLISH}"], "de", ByMark()) == [LineCheck(1, 0)]
 
 
 @pytest.mark.parametrize(("probability", "line"), [(0.3, 0.0), (0.31, 1.0)])
@@ -80,7 +80,7 @@ def test_a_line_of_which_the_identifier_is_not_surer_than_the_threshold_fails(pr
 
 def test_the_word_rate_is_over_the_responses_that_pass_the_line_check() -> None:
     outputs = [RUSSIAN, f"{RUSSIAN} (machine)", f"{ENGLISH} machine", f"{RUSSIAN} Machine and Paris"]
-    found = verdicts(outputs, "ru", ByMark(), words=WORDS)
+    found = line_checks(outputs, "ru", ByMark(), words=WORDS)
     assert [verdict.english for verdict in found] == [(), ("machine",), (), ()]  # no names, no short words
     assert rates(found, "ru") == PassRates(0.75, pytest.approx(2 / 3), 4)
 
@@ -90,7 +90,7 @@ def test_english_in_a_short_line_is_not_looked_at() -> None:
 
 
 def test_words_are_found_where_nothing_separates_them() -> None:
-    assert verdicts(["中国的machine很好很大很新"], "zh", ByMark(), words=WORDS)[0].english == ("machine",)
+    assert line_checks(["中国的machine很好很大很新"], "zh", ByMark(), words=WORDS)[0].english == ("machine",)
 
 
 def test_the_word_rate_where_no_response_passes_is_one_and_the_harmonic_mean_zero() -> None:
@@ -108,7 +108,7 @@ def test_the_harmonic_mean() -> None:
 def test_a_response_that_cannot_be_judged_has_no_part_in_a_rate(output: str) -> None:
     assert pass_rates([output], "ru", ByMark(), words=WORDS) == PassRates(None, None, 0)
     assert pass_rates([output, RUSSIAN], "ru", ByMark(), words=WORDS) == PassRates(1.0, 1.0, 1)
-    assert verdicts([output], "ru", ByMark(), words=WORDS)[0].accuracy is None
+    assert line_checks([output], "ru", ByMark(), words=WORDS)[0].accuracy is None
 
 
 def test_no_responses() -> None:
@@ -117,7 +117,7 @@ def test_no_responses() -> None:
 
 def test_all_lines_of_all_outputs_are_identified_in_one_call() -> None:
     spy = ByMark()
-    verdicts([f"{GERMAN}\nkurz\n{GERMAN}", "", ENGLISH], "de", spy)
+    line_checks([f"{GERMAN}\nkurz\n{GERMAN}", "", ENGLISH], "de", spy)
     assert spy.calls == [[GERMAN, GERMAN, ENGLISH]]
 
 
@@ -136,8 +136,8 @@ def test_what_is_refused() -> None:
     st.sampled_from(["de", "ru", "zh"]),
 )
 def test_rates_are_rates_and_a_response_never_changes_those_of_others(outputs: list[str], language: str) -> None:
-    found = verdicts(outputs, language, ByMark(), words=WORDS)
-    assert found == [verdicts([output], language, ByMark(), words=WORDS)[0] for output in outputs]
+    found = line_checks(outputs, language, ByMark(), words=WORDS)
+    assert found == [line_checks([output], language, ByMark(), words=WORDS)[0] for output in outputs]
     assert all(0 <= verdict.astray <= verdict.judged for verdict in found)
     got = rates(found, language)
     assert got.n == sum(verdict.judged > 0 for verdict in found)
@@ -276,7 +276,7 @@ def test_the_rates_are_those_of_the_benchmarks_script(completions: dict[tuple[st
                                    for model in MODELS for task in oracle[model].values() for key in task)  # fmt: skip
     for (model, task, source, language), outputs in completions.items():
         wanted = oracle[model][task][f"{source}/{language}"]
-        found = verdicts(outputs, language, lid, words=words)
+        found = line_checks(outputs, language, lid, words=words)
         got = rates(found, language)
         within = 0.010001 if language in ("zh", "ja") else 1e-6
         assert got.line == pytest.approx(wanted["lpr"], abs=within), (model, task, source, language)

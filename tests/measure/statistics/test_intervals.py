@@ -18,9 +18,7 @@ from babeltune.measure.statistics.intervals import (
     Difference,
     Method,
     Resampling,
-    average,
     averages,
-    bounds,
     difference,
     differences,
     mean,
@@ -75,14 +73,14 @@ def test_an_average_over_languages_resamples_items_as_scipy_does(method: Method)
         picked = table[rows.astype(int)]  # (resamples, items, languages)
         return np.asarray(np.nanmean(picked, axis=-2).mean(axis=-1))
 
-    found = average(groups, how=Resampling(method))
+    (found,) = averages([groups], how=Resampling(method))
     assert found.value == pytest.approx(np.nanmean(table, axis=0).mean())
     assert found.n == 50
     assert_same(found, scipy_bootstrap(np.arange(50.0), statistic=statistic, method=method), method)
 
 
 def test_languages_weigh_the_same_however_many_items_they_have() -> None:
-    assert average({"de": items([1.0] * 30), "fr": items([0.0] * 10)}).value == 0.5
+    assert averages([{"de": items([1.0] * 30), "fr": items([0.0] * 10)}])[0].value == 0.5
 
 
 @pytest.mark.parametrize("n", [1, 2, 24, 100])
@@ -217,7 +215,7 @@ def test_an_item_without_values_is_no_item() -> None:
 
 def test_no_values_no_interval() -> None:
     with pytest.raises(ValueError, match="fr"):
-        average({"de": {"a": [1.0]}, "fr": {}})
+        averages([{"de": {"a": [1.0]}, "fr": {}}])
     with pytest.raises(ValueError, match="no values"):
         mean({"a": []})
 
@@ -227,24 +225,6 @@ def test_a_seed_fixes_the_interval_and_the_order_of_items_does_not_matter() -> N
     turned = dict(reversed(values.items()))
     assert mean(values) == mean(values) == mean(turned)
     assert mean(values, how=Resampling(seed=1)) != mean(values, how=Resampling(seed=2))
-
-
-def test_bounds_by_hand() -> None:
-    # Two ones and a zero scored, two unscored: 2/5 if both were 0, 4/5 if both were 1.
-    assert bounds({"a": [1.0, 0.0], "b": [1.0]}, 2) == (0.4, 0.8)
-    assert bounds({}, 3) == (0.0, 1.0)
-    assert bounds({}, 0) == (0.0, 1.0)
-
-
-@given(SAMPLES, st.integers(0, 9))
-@settings(max_examples=30)
-def test_bounds_enclose_the_mean_and_meet_where_nothing_is_unscored(
-    values: dict[str, list[float]], unscored: int
-) -> None:
-    worst, best = bounds(values, unscored)
-    found = np.mean([value for row in values.values() for value in row])
-    assert worst - 1e-12 <= found <= best + 1e-12
-    assert (worst == best) == (unscored == 0)
 
 
 def test_the_bootstrap_is_as_large_and_as_wide_as_the_signature_says() -> None:
@@ -271,7 +251,7 @@ def test_many_cells_at_once_are_each_as_alone(method: Method, unit: intervals.Un
     both = list(zip(groups, groups[3:], strict=False))
     for found, alone in (
         (means(cells, 6, how=how), [mean(cell, 6, how=how) for cell in cells]),
-        (averages(groups, 6, how=how), [average(group, 6, how=how) for group in groups]),
+        (averages(groups, 6, how=how), [averages([group], 6, how=how)[0] for group in groups]),
         (differences(both, 6, how=how), [difference(*pair, 6, how=how) for pair in both]),
     ):
         for one, two in zip(found, alone, strict=True):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +10,12 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from babeltune.data.identify import identifier
 from babeltune.errors import ItemsError, Problem
 from babeltune.hub import HubSet
 from babeltune.measure.metrics.agreement import AGREEMENT, AGREEMENT_NOMINAL
 from babeltune.measure.tasks.dialogue import LINE_PASS, WORD_PASS, Dialogue, without_quotes
-from babeltune.records import Identified, Item, Output, Sampling
+from babeltune.records import Item, Sampling
+from taskwork import FirstWord, outputs
 
 ALPACA = Path(__file__).parents[3].parent / "shared" / "data" / "alpaca_eval"
 needs_data = pytest.mark.skipif(not ALPACA.is_dir(), reason="AlpacaEval is not beside this checkout")
@@ -27,13 +25,6 @@ ROWS = (
     '{"id": "d1", "split": "dev", "prompt": "Was ist Brot?"}\n'
     '{"id": "p1", "split": "test", "prompt": "Wie\\nkocht\\u2028man Reis?"}\n'
 )
-
-
-class FirstWord:
-    """An ``Identifier`` that takes the first word of a text for its label."""
-
-    def identify(self, texts: Sequence[str]) -> list[Identified]:
-        return [Identified(text.split()[0], 1.0) if text.strip() else Identified(None, 0.0, "empty") for text in texts]
 
 
 def task(
@@ -59,10 +50,6 @@ def problems(task: Dialogue, language: str = "de") -> list[Problem]:
         task.items(language, "xx:xx")
     assert caught.value.subject == f"items of dialogue, {language}"
     return list(caught.value.problems)
-
-
-def outputs(items: Sequence[Item], *texts: str) -> list[Output]:
-    return [Output(item.id, "", text, "eos", 1) for item, text in zip(items, texts, strict=True)]
 
 
 # Rows to items.
@@ -311,50 +298,3 @@ def test_an_english_word_fails_the_words_of_a_russian_response(tmp_path: Path) -
     texts = ["ru это совсем простой ответ", "ru это совсем simple ответ"]
     first, second = task(tmp_path).score(items, outputs(items, *texts))
     assert (first.values[WORD_PASS], second.values[WORD_PASS]) == (1.0, 0.0)
-
-
-@pytest.mark.parametrize("texts", [[], ["de a"], ["de a", "de b", "de c"]])
-def test_an_output_too_few_or_too_many_is_an_error(tmp_path: Path, texts: list[str]) -> None:
-    items = [Item("a", "de", "de eins"), Item("b", "de", "de zwei")]
-    with pytest.raises((ValueError, IndexError)):
-        task(tmp_path).score(items, [Output("a", "", text, "eos", 1) for text in texts])
-
-
-def test_no_items_have_no_scores(tmp_path: Path) -> None:
-    assert task(tmp_path).score([], []) == []
-
-
-ODD = {
-    "nothing": "",
-    "white space": " \n\t\u2028\u3000",
-    "100,000 characters in a word": "a" * 100_000,
-    "100,000 characters in words": "der alte Baum " * 7143,
-    "20,000 lines": "ja\n" * 20_000,
-    "punctuation": "?!…—.,;:()[]{}",
-    "a quote mark": '"',
-    "digits": "1234567890",
-    "right to left": "هذه جملة بسيطة باللغة العربية.\nوهذه جملة أخرى.",
-    "right-to-left marks": "\u202eDas ist ein Satz\u202c \u200f",
-    "emoji": "🙂👩‍👩‍👧‍👦🇩🇪",
-    "combining marks": "e" + "\u0301" * 1000,
-    "the null character": "Das ist \x00 ein Satz.",
-    "half a character": "Das ist \ud83d ein Satz.",
-    "marks of turns": "### Human: Wer?### Assistant: Ich.",
-}
-
-
-@pytest.mark.parametrize("language", ["de", "zh", "hi"])
-@pytest.mark.parametrize("text", ODD.values(), ids=ODD.keys())
-def test_odd_responses_have_a_value_or_a_reason(tmp_path: Path, text: str, language: str) -> None:
-    real = Dialogue(tmp_path, identifier("lid176"), Sampling())
-    items = [Item("a", language, "Warum ist der Himmel blau?"), Item("b", language, "?!")]
-    real.score(items, outputs(items, "", ""))  # the loading of word lists is not what is timed
-    began = time.process_time()
-    scores = real.score(items, outputs(items, text, text))
-    assert time.process_time() - began < 5
-    for score in scores:
-        for name in (AGREEMENT, AGREEMENT_NOMINAL, LINE_PASS):
-            assert (name in score.values) != bool(score.unscored.get(name))
-        assert set(score.values.values()) <= {0.0, 1.0}
-    # Nothing can agree with a prompt that has no language.
-    assert AGREEMENT in scores[1].unscored

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from babeltune.languages import LANGUAGES
-from babeltune.measure.tasks import lint, prompt
+from babeltune.measure.tasks import lint, orthography, prompt
 from babeltune.measure.tasks.prompt import Template, Words
 
 QUIZ = "{question}\nA: {A}\nB: {B}\nC: {C}\nD: {D}\nE: {E}"
@@ -259,7 +259,7 @@ def test_faults_of_several_files_are_told_together(write: Make) -> None:
     write("xquad", "de", GOOD)
     write("xquad", "ger", GOOD)
     write("xnli", "de", "# Made up.\nharness: none\n")
-    found = lint.lint_all()
+    found = {key: lint.lint(*key) for key in lint.files()}
     assert {key: len(some) for key, some in found.items()} == {
         ("xquad", "de"): 0,
         ("xquad", "ger"): 1,
@@ -269,13 +269,13 @@ def test_faults_of_several_files_are_told_together(write: Make) -> None:
 
 
 def test_every_language_of_the_table_has_a_script_and_quotation_marks() -> None:
-    assert {row.script for row in LANGUAGES.values()} <= set(lint.SCRIPTS)
-    quoted = {code for codes in lint.PAIRS.values() for code in codes}
+    assert {row.script for row in LANGUAGES.values()} <= set(orthography.SCRIPTS)
+    quoted = {code for codes in orthography.PAIRS.values() for code in codes}
     assert quoted == set(LANGUAGES)
 
 
 def test_all_bundled_prompts_are_clean() -> None:
-    found = lint.lint_all()
+    found = {key: lint.lint(*key) for key in lint.files()}
     assert {task for task, _ in found} == set(lint.TASKS)
     assert set(found) == {(task, code) for task in lint.TASKS for code in prompt.languages(task)}
     assert [str(problem) for some in found.values() for problem in some] == []

@@ -5,14 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import random
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from babeltune.data.identify import identifier
 from babeltune.errors import ItemsError, Problem
 from babeltune.hub import HubSet
 from babeltune.measure.metrics.agreement import AGREEMENT
@@ -29,7 +27,8 @@ from babeltune.measure.tasks.simplification import (
     first_line,
     tokenizer,
 )
-from babeltune.records import Identified, Item, Output, Prompting, Sampling
+from babeltune.records import Identified, Item, Prompting, Sampling
+from taskwork import FirstWord, outputs
 
 SHARED = Path(__file__).parents[3].parent / "shared"
 TURK = SHARED / "data" / "simplification"
@@ -38,13 +37,6 @@ needs_data = pytest.mark.skipif(not ORACLE.is_file(), reason="the oracle's data 
 
 ORDER = ("en", "de", "fr", "it", "ru", "pt", "sl", "ja")
 """In which the authors' code draws (data_prep/prepare_ts_data.ipynb)."""
-
-
-class FirstWord:
-    """An ``Identifier`` that takes the first word of a text for its label."""
-
-    def identify(self, texts: Sequence[str]) -> list[Identified]:
-        return [Identified(text.split()[0], 1.0) if text.strip() else Identified(None, 0.0, "empty") for text in texts]
 
 
 def task(place: Path | HubSet, *, sample: int | None = SAMPLE, seed: int = 42, as_run: bool = False) -> Simplification:
@@ -70,10 +62,6 @@ def problems(task: Simplification, language: str, prompting: Prompting = "en:xx"
     with pytest.raises(ItemsError) as caught:
         task.items(language, prompting)
     return list(caught.value.problems)
-
-
-def scored(items: Sequence[Item], *texts: str) -> list[Output]:
-    return [Output(item.id, "", text, "eos", 1) for item, text in zip(items, texts, strict=True)]
 
 
 def item(source: str, *references: str, language: str = "de", id_: str = "x:1") -> Item:
@@ -451,7 +439,7 @@ def test_sari_is_of_the_first_line_and_agreement_of_the_whole_against_the_senten
     # The prompt has another number of lines than the sentence.
     asked = Item("x:1", "de", f"Bitte\n\n{source}", (simple,), source)
     texts = [simple, f"\n \n{simple}\nThis is what I wrote.\n", f" {simple}\r\nmehr"]
-    several = one.score([asked] * 3, scored([asked] * 3, *texts))
+    several = one.score([asked] * 3, outputs([asked] * 3, *texts))
     assert [score.values[SARI] for score in several] == pytest.approx([100.0] * 3)
     assert [score.values[AGREEMENT] for score in several] == [1.0, 0.0, 0.0]
 
@@ -464,7 +452,7 @@ def test_scores_are_the_metrics_own_language_by_language() -> None:
         item("der Hund lag da", "der Hund lag", "der Hund schlief", language="de", id_="4"),
     ]
     texts = ["die Katze", "猫が座った", "the dog\nsat", "der Hund lag da"]
-    scores = task(Path()).score(items, scored(items, *texts))
+    scores = task(Path()).score(items, outputs(items, *texts))
     assert [score.item for score in scores] == ["1", "2", "3", "4"]
     for one, text, score in zip(items, texts, scores, strict=True):
         case = ([one.source], [text.split("\n")[0]], [one.references], tokenizer(one.language))
@@ -472,40 +460,32 @@ def test_scores_are_the_metrics_own_language_by_language() -> None:
         whole = next(metric for metric in Simplification.metrics if metric.name == CORPUS)
         assert whole.corpus is not None
         assert whole.corpus(np.array(score.counts)) == pytest.approx(corpus_sari(*case))
-    assert (tokenizer("ja"), tokenizer("zh"), tokenizer("ru")) == ("ja-char", "zh", "13a")
+
+
+@pytest.mark.parametrize(
+    ("language", "name"), [("zh", "zh"), ("ja", "ja-char"), ("th", "ja-char"), ("ru", "13a"), ("ko", "13a")]
+)
+def test_where_words_are_not_spaced_characters_are_the_tokens(language: str, name: str) -> None:
+    assert tokenizer(language) == name
 
 
 def test_an_item_is_judged_by_itself_whatever_stands_beside_it() -> None:
     items = [item(f"de {n} Satz mit vielen Worten", f"de {n} Satz", id_=str(n)) for n in range(5)]
     texts = ["de 0 Satz", "nl 1 Satz", "de Worte", "de", "de vielen\nWorten"]
-    whole = task(Path()).score(items, scored(items, *texts))
-    alone = [task(Path()).score([one], scored([one], text))[0] for one, text in zip(items, texts, strict=True)]
+    whole = task(Path()).score(items, outputs(items, *texts))
+    alone = [task(Path()).score([one], outputs([one], text))[0] for one, text in zip(items, texts, strict=True)]
     assert whole == alone
 
 
 def test_what_has_no_value_has_a_reason() -> None:
     items = [item("de Satz"), item("de Satz", "Satz"), item(" ", "Satz")]
-    bare, empty, mute = task(Path()).score(items, scored(items, "de ja", "", "de ja"))
+    bare, empty, mute = task(Path()).score(items, outputs(items, "de ja", "", "de ja"))
     assert (bare.values, set(bare.unscored), bare.counts) == ({}, {SARI, AGREEMENT}, ())
     # SARI of nothing has a value, its language has not.
     assert 0 <= empty.values[SARI] < 100
     assert "empty" in empty.unscored[AGREEMENT]
     assert SARI in mute.values
     assert "not identified" in mute.unscored[AGREEMENT]
-
-
-def test_no_items_have_no_scores() -> None:
-    assert task(Path()).score([], []) == []
-
-
-def test_an_output_too_few_is_an_error() -> None:
-    with pytest.raises((ValueError, IndexError)):
-        task(Path()).score([item("de Satz", "Satz")] * 2, scored([item("de Satz")], "de"))
-
-
-def test_an_output_too_many_is_an_error() -> None:
-    with pytest.raises(ValueError, match="2 outputs"):
-        task(Path()).score([item("de Satz", "Satz")], scored([item("de Satz")] * 2, "de", "de"))
 
 
 @pytest.mark.parametrize(
@@ -528,42 +508,6 @@ def test_the_main_metric_is_sari_times_agreement() -> None:
     assert (Simplification.promptings, Simplification.ranks) == (("xx:xx", "en:xx"), False)
 
 
-ODD: Mapping[str, str] = {
-    "nothing": "",
-    "white space": " \n\t\u2028\u3000",
-    "100,000 characters in a word": "a" * 100_000,
-    "100,000 characters in words": "der alte Baum " * 7143,
-    "20,000 different words": " ".join(map(str, range(20_000))),
-    "20,000 lines": "ja\n" * 20_000,
-    "punctuation": "?!…—.,;:()[]{}",
-    "100,000 full stops": "." * 100_000,
-    "a quote mark": '"',
-    "right to left": "هذه جملة بسيطة باللغة العربية.",
-    "right-to-left marks": "\u202eDas ist ein Satz\u202c \u200f",
-    "emoji": "🙂👩‍👩‍👧‍👦🇩🇪",
-    "combining marks": "e" + "\u0301" * 1000,
-    "the null character": "Das ist \x00 ein Satz.",
-    "half a character": "Das ist \ud83d ein Satz.",
-    "a character for private use": "Das\ue000ist ein Satz.",
-    "marks of turns": "### Human: Wer?### Assistant: Ich.",
-}
-
-
-@pytest.mark.parametrize("language", ["de", "ja"])
-@pytest.mark.parametrize("text", ODD.values(), ids=ODD.keys())
-def test_odd_responses_have_a_value_or_a_reason(text: str, language: str) -> None:
-    real = Simplification(Path(), identifier("lid176"), Sampling())
-    items = [item("Der alte Baum stand dort drüben.", "Dort stand ein Baum.", language=language)]
-    began = time.process_time()
-    [score] = real.score(items, scored(items, text))
-    assert time.process_time() - began < 5
-    for name in (SARI, AGREEMENT):
-        assert (name in score.values) != bool(score.unscored.get(name))
-    assert 0 <= score.values[SARI] <= 100
-    assert len(score.counts) == 36
-    assert min(score.counts) >= 0
-
-
 # Real data.
 
 
@@ -574,8 +518,8 @@ def test_turkcorpus_has_359_sentences_of_eight_references_and_access_scores_as_t
     assert len({one.id for one in items}) == len(items) == 359
     assert all(len(one.references) == 8 for one in items)
     lines = (TURK / "systems" / "ACCESS").read_text(encoding="utf-8").split("\n")
-    outputs = scored(items, *(lines[int(one.id.removeprefix("turkcorpus:")) - 1] for one in items))
-    scores = task(TURK).score(items, outputs)
+    said = outputs(items, *(lines[int(one.id.removeprefix("turkcorpus:")) - 1] for one in items))
+    scores = task(TURK).score(items, said)
     oracle = json.loads(ORACLE.read_text())
     mean = np.mean([score.values[SARI] for score in scores])
     assert mean == pytest.approx(oracle["sentence_mean"]["ACCESS"], abs=1e-9)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from babeltune.errors import ItemsError
 from babeltune.measure.tasks import prompt
 from babeltune.measure.tasks.xcsqa import HUB, XCsqa
 from babeltune.records import Item, Output, Sampling, chat_prompt
+from taskwork import parquet, refused
 
 RULES = ["xcsqa-first", "xcsqa-any"]
 OPENING = '"„“«「'
@@ -50,33 +50,6 @@ def written(folder: Path, *rows: object, at: str = "de/dev.jsonl") -> XCsqa:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(one) + "\n" for one in rows), encoding="utf-8")
     return task(folder)
-
-
-def problems(asked: XCsqa, language: str = "de") -> list[tuple[str, str]]:
-    with pytest.raises(ItemsError) as caught:
-        asked.items(language, "xx:xx")
-    assert all(problem.fix for problem in caught.value.problems)
-    return [(problem.where, problem.what) for problem in caught.value.problems]
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the hub's own cache would have the newest snapshot of the set."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    home = tmp_path / "hub" / f"datasets--{HUB.id.replace('/', '--')}"
-    commit = HUB.revision or "0" * 40
-    (home / "refs").mkdir(parents=True)
-    (home / "refs" / "main").write_text(commit)
-    (home / "snapshots" / commit).mkdir(parents=True)
-    return home / "snapshots" / commit
-
-
-def parquet(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    import pyarrow
-    from pyarrow import parquet
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    parquet.write_table(pyarrow.Table.from_pylist(list(rows)), path)
 
 
 PART = "validation-00000-of-00001.parquet"
@@ -118,7 +91,7 @@ def test_the_hubs_parquet_gives_the_same_items_as_the_original_file(tmp_path: Pa
 
 
 def test_a_hub_set_that_is_not_cached_says_how_to_get_it(cache: Path) -> None:
-    ((where, what),) = problems(task(HUB))
+    ((where, what),) = refused(task(HUB))
     assert where == "INK-USC/xcsr"
     assert "not in the local cache" in what
 
@@ -139,7 +112,7 @@ def test_japanese_is_found_under_the_sets_own_code_on_the_hub(cache: Path) -> No
 def test_a_language_is_found_in_its_folder_beside_the_others_or_in_the_archives(tmp_path: Path, at: str) -> None:
     asked = written(tmp_path, row(), at=at)
     assert len(asked.items("de", "xx:xx")) == len(task(tmp_path / at).items("de", "xx:xx")) == 1
-    ((where, _),) = problems(asked, "fr")
+    ((where, _),) = refused(asked, "fr")
     assert where.endswith("fr/dev.jsonl")
 
 
@@ -165,7 +138,7 @@ def test_blind_rows_are_named_and_the_split_with_keys_too(tmp_path: Path, cache:
     blind = row("q2")
     del blind["answerKey"]
     asked = written(tmp_path, row("q1"), blind, row("q3", ""), row("q4", None), row("q5", "F"), row("q6", 1))
-    found = problems(asked)
+    found = refused(asked)
     assert [where for where, _ in found] == [f"dev.jsonl:{number}" for number in range(2, 7)]
     assert all("answerKey" in what for _, what in found)
     parquet(cache / "X-CSQA-de" / PART, [hub_row(row("a", "")), hub_row(row("b", "")), hub_row(row("c"))])
@@ -195,7 +168,7 @@ def test_blind_rows_are_named_and_the_split_with_keys_too(tmp_path: Path, cache:
     ],
 )
 def test_wrong_choices_are_named(tmp_path: Path, given: object, what: str) -> None:
-    ((where, found),) = problems(written(tmp_path, row("q0"), row(given=given)))
+    ((where, found),) = refused(written(tmp_path, row("q0"), row(given=given)))
     assert where == "dev.jsonl:2"
     assert what in found
 
@@ -210,7 +183,7 @@ def test_all_wrong_rows_are_named_by_line_and_field_at_once(tmp_path: Path) -> N
         [1],
         row("q1"),
     ]
-    found = problems(written(tmp_path, row("q1"), *bad))
+    found = refused(written(tmp_path, row("q1"), *bad))
     assert [where for where, _ in found] == [f"dev.jsonl:{number}" for number in range(2, 9)]
     fields = ["'question.stem'", "'question.stem'", "'question.choices'", "'question.stem'", "'id'", "object", "twice"]
     assert [field for field, (_, what) in zip(fields, found, strict=True) if field not in what] == []
@@ -332,35 +305,3 @@ def test_metrics_are_the_rules_the_authors_first() -> None:
     # Paper, section 4.4: only the instruction in the language of the question.
     assert XCsqa.promptings == ("xx:xx",)
     assert not XCsqa.ranks
-
-
-def test_an_output_too_few_or_too_many_is_an_error() -> None:
-    item, output = Item("q", "de", "…", ("A",)), Output("q", "", "A", "eos", 1)
-    for items, outputs in (([item], []), ([], [output]), ([item, item], [output])):
-        with pytest.raises(ValueError, match="argument"):
-            task(Path()).score(items, outputs)
-    assert task(Path()).score([], []) == []
-
-
-ODD = {
-    "empty": "",
-    "white space": " \n\t\u3000",
-    "punctuation": "...!?—«»。、",
-    "a quote mark": '"',
-    "long": "слово " * 16_667,
-    "long letters": "A" * 100_000,
-    "right to left": "الجواب هو «ب» \u202eabc",
-    "emoji": "👩‍👩‍👧 🇩🇪 🅰️",
-    "half a character": "\ud800",
-    "a null character": "\x00",
-}
-
-
-@pytest.mark.parametrize("response", ODD.values(), ids=ODD)
-@pytest.mark.parametrize("language", ["de", "zh", "ar"])
-def test_no_response_is_too_odd_to_be_scored(response: str, language: str) -> None:
-    prefix = f" {prompt.template('xcsqa', language).prefix}"
-    for text in (response, prefix + response):
-        values = verdict(language, "B", text, prefix)
-        assert set(values) == set(RULES)
-        assert all(math.isfinite(value) and value in (0, 1) for value in values.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from babeltune.measure.tasks import prompt
 from babeltune.measure.tasks.prompt import RELATIONS, Variant
 from babeltune.measure.tasks.xnli import ACCURACY, HUB, PER_TOKEN, Xnli
 from babeltune.records import ASSISTANT, HUMAN, Item, Output
+from taskwork import parquet, refused
 
 SHARED = Path(__file__).parents[3].parent / "shared"
 ORACLE = SHARED / "oracles" / "xnli_lm_eval.json"
@@ -66,30 +67,9 @@ def texts(items: Sequence[Item]) -> list[tuple[str, str, str]]:
     return [(item.prompt, item.source, item.references[0]) for item in items]
 
 
-def problems(asked: Xnli, language: str = "de") -> list[tuple[str, str]]:
-    with pytest.raises(ItemsError) as caught:
-        asked.items(language, "xx:xx")
-    assert all(problem.fix for problem in caught.value.problems)
-    return [(problem.where, problem.what) for problem in caught.value.problems]
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the hub's own cache would have the pinned snapshot of the set."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    folder = tmp_path / "hub" / f"datasets--{HUB.id.replace('/', '--')}" / "snapshots" / str(HUB.revision)
-    folder.mkdir(parents=True)
-    return folder
-
-
-def parquet(path: Path, pairs: Sequence[tuple[str, str, object]]) -> None:
+def hub_rows(pairs: Sequence[tuple[str, str, object]]) -> list[dict[str, object]]:
     """As on the hub: the label is an integer."""
-    import pyarrow
-    from pyarrow import parquet
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rows: list[Mapping[str, object]] = [{"premise": p, "hypothesis": h, "label": label} for p, h, label in pairs]
-    parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    return [{"premise": premise, "hypothesis": hypothesis, "label": label} for premise, hypothesis, label in pairs]
 
 
 # Items
@@ -113,7 +93,7 @@ def test_line_ends_of_windows_and_unicodes_line_separators_are_none_of_the_text(
 def test_the_file_is_found_under_these_names_and_alone(tmp_path: Path, name: str) -> None:
     asked = written(tmp_path, project_file(PAIRS), name)
     assert asked.items("de", "xx:xx") == Xnli(tmp_path / name).items("de", "xx:xx")
-    ((where, what),) = problems(asked, "fr")
+    ((where, what),) = refused(asked, "fr")
     assert where.endswith("xnli.fr.test.tsv")
     assert "no such file" in what
 
@@ -130,13 +110,13 @@ def test_the_official_file_gives_each_language_its_own_pairs_under_the_same_ids(
     mixed = written(tmp_path, official_file(turns), "xnli.test.tsv")
     assert mixed.items("en", "xx:xx") == Xnli(tmp_path / "xnli.test.tsv").items("en", "xx:xx")
     assert texts(mixed.items("en", "xx:xx")) == english
-    assert problems(mixed, "fr") == [("items of xnli, fr", "there is no item")]
+    assert refused(mixed, "fr") == [("items of xnli, fr", "there is no item")]
 
 
 def test_the_hubs_test_split_gives_the_same_items_and_train_is_not_read(tmp_path: Path, cache: Path) -> None:
     numbered = [(premise, hypothesis, RELATIONS.index(label)) for premise, hypothesis, label in PAIRS]
-    parquet(cache / "de" / "test-00001-of-00002.parquet", numbered[3:])
-    parquet(cache / "de" / "test-00000-of-00002.parquet", numbered[:3])
+    parquet(cache / "de" / "test-00001-of-00002.parquet", hub_rows(numbered[3:]))
+    parquet(cache / "de" / "test-00000-of-00002.parquet", hub_rows(numbered[:3]))
     for split in ("train", "validation"):
         (cache / "de" / f"{split}-00000-of-00001.parquet").write_bytes(b"no parquet")
     official = written(tmp_path, official_file([("de", *pair) for pair in PAIRS]), "xnli.test.tsv").items("de", "xx:xx")
@@ -146,8 +126,8 @@ def test_the_hubs_test_split_gives_the_same_items_and_train_is_not_read(tmp_path
 
 
 def test_a_hub_set_without_the_test_split_in_the_cache_says_how_to_get_it(cache: Path) -> None:
-    parquet(cache / "de" / "train-00000-of-00001.parquet", [("a", "b", 0)])
-    ((where, what),) = problems(Xnli(HUB))
+    parquet(cache / "de" / "train-00000-of-00001.parquet", hub_rows([("a", "b", 0)]))
+    ((where, what),) = refused(Xnli(HUB))
     assert where == "facebook/xnli"
     assert "not in the local cache" in what
 
@@ -170,16 +150,16 @@ def test_labels_are_words_or_numbers(tmp_path: Path, label: str, relation: str) 
 @pytest.mark.parametrize("label", ["3", "-1", "-", "", "yes", "1.0", "True", "entailment neutral", "٢", "²"])
 def test_other_labels_are_refused_and_named(tmp_path: Path, label: str) -> None:
     asked = written(tmp_path, project_file([("a", "b", 0), ("c", "d", label)]))
-    assert problems(asked) == [("xnli.de.test.tsv:3", f"field 'label': {label!r} is no relation")]
+    assert refused(asked) == [("xnli.de.test.tsv:3", f"field 'label': {label!r} is no relation")]
 
 
 def test_other_labels_of_the_other_forms_are_refused_and_named(tmp_path: Path, cache: Path) -> None:
     asked = written(tmp_path, official_file([("en", "a", "b", "-"), ("de", "a", "b", "-")]), "xnli.test.tsv")
-    assert problems(asked) == [("xnli.test.tsv:3", "field 'gold_label': '-' is no relation")]
+    assert refused(asked) == [("xnli.test.tsv:3", "field 'gold_label': '-' is no relation")]
     # The hub's number for a hidden label, and none.
-    parquet(cache / "de" / "test-00000-of-00001.parquet", [("a", "b", 0), ("c", "d", -1), ("e", "f", None)])
+    parquet(cache / "de" / "test-00000-of-00001.parquet", hub_rows([("a", "b", 0), ("c", "d", -1), ("e", "f", None)]))
     part = "test-00000-of-00001.parquet"
-    assert problems(Xnli(HUB)) == [
+    assert refused(Xnli(HUB)) == [
         (f"{part} row 2", "field 'label': -1 is no relation"),
         (f"{part} row 3", "field 'label': None is no relation"),
     ]
@@ -196,7 +176,7 @@ def test_all_wrong_rows_are_named_by_line_and_field_at_once(tmp_path: Path) -> N
         b"a\tb\t9",
         b"a\tb\t0\tc",
     ]
-    found = problems(written(tmp_path, b"\n".join(lines)))
+    found = refused(written(tmp_path, b"\n".join(lines)))
     assert [where for where, _ in found] == [f"xnli.de.test.tsv:{number}" for number in range(3, 9)]
     heads = ["'hypothesis'", "'premise'", "2 fields", "UTF-8", "'label'", "4 fields"]
     assert [head for head, (_, what) in zip(heads, found, strict=True) if head not in what] == []
@@ -216,7 +196,7 @@ def test_nobody_is_told_to_put_quotes_where_they_are_text(tmp_path: Path, line: 
      ("sentence1\thypothesis\tlabel", "sentence2")],
 )  # fmt: skip
 def test_a_missing_column_is_named(tmp_path: Path, header: str, field: str) -> None:
-    ((where, what),) = problems(written(tmp_path, f"{header}\na\tb\t0\n"))
+    ((where, what),) = refused(written(tmp_path, f"{header}\na\tb\t0\n"))
     assert where == "xnli.de.test.tsv:2"
     assert what.startswith(f"field '{field}': is missing")
 
@@ -389,14 +369,6 @@ def test_a_bad_output_does_not_touch_its_neighbours() -> None:
     scores = Xnli(Path()).score(items, outputs)
     assert [score.item for score in scores] == ["1", "2", "3"]
     assert [score.values.get(ACCURACY) for score in scores] == [1.0, None, 0.0]
-
-
-def test_an_output_too_few_or_too_many_is_an_error() -> None:
-    item, output = Item("1", "de", "p", ("neutral",), "h"), ranked((-1.0, -2.0, -3.0))
-    for items, outputs in (([item], []), ([], [output]), ([item, item], [output])):
-        with pytest.raises(ValueError, match="argument"):
-            Xnli(Path()).score(items, outputs)
-    assert Xnli(Path()).score([], []) == []
 
 
 # Real data, and what lm-evaluation-harness 0.4.13 says of it

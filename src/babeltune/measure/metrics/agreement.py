@@ -50,7 +50,7 @@ def corrected(labels: Sequence[str], language: str, confusion: Mapping[str, Mapp
 
     ``labels``: what the detector found in each response, abstentions left out. ``confusion``: true language -> label ->
     how often (counts or shares) the detector says so of text that is known to be in it. A label that no row explains is
-    taken at its word. The estimate is the most likely mixture of true languages, found by expectation maximisation; a
+    taken at its word, and so is the language itself where it has no row. The estimate is the most likely mixture of true languages, found by expectation maximisation; a
     bare rate counts Danish that is taken for Norwegian as agreement, and the other way round.
 
     Raises:
@@ -64,8 +64,8 @@ def corrected(labels: Sequence[str], language: str, confusion: Mapping[str, Mapp
             raise ValueError(f"the row of '{true}' in the confusion matrix is empty or negative")
     seen = Counter(labels)
     explained = {label for row in rows.values() for label, n in row.items() if n > 0}
-    for label in [*seen, language]:
-        if label not in explained and label not in rows:
+    for label in [language, *seen]:
+        if label not in rows and (label == language or label not in explained):
             rows[label] = {label: 1.0}
     found = sorted(seen)
     given = np.array([[row.get(label, 0.0) / sum(row.values()) for label in found] for row in rows.values()])
@@ -78,4 +78,4 @@ def corrected(labels: Sequence[str], language: str, confusion: Mapping[str, Mapp
         mixture = better
         if still:
             break
-    return float(mixture[list(rows).index(language)]) if language in rows else 0.0
+    return float(mixture[list(rows).index(language)])

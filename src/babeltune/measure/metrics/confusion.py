@@ -55,7 +55,7 @@ class PassRates:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class LineCheck:
     """On one response: all that a resample of the rates needs."""
 
     judged: int
@@ -92,30 +92,30 @@ def pass_rates(
         ValueError: the language is not in the table, or the threshold not in [0, 1].
         BabeltuneError: ``words`` is left out, and the package that has them is missing.
     """
-    return rates(verdicts(outputs, language, identifier, threshold, words=words), language)
+    return rates(line_checks(outputs, language, identifier, threshold, words=words), language)
 
 
-def rates(verdicts: Sequence[Verdict], language: str) -> PassRates:
+def rates(checks: Sequence[LineCheck], language: str) -> PassRates:
     """The rates over these responses in one language."""
-    n = sum(verdict.judged > 0 for verdict in verdicts)
+    n = sum(check.judged > 0 for check in checks)
     if not n:
         return PassRates(None, None, 0)
-    passed = [verdict for verdict in verdicts if verdict.passes]
+    passed = [check for check in checks if check.passes]
     line = len(passed) / n
     if not _has_word_rate(language):
         return PassRates(line, None, n)
-    return PassRates(line, 1 - sum(bool(verdict.english) for verdict in passed) / max(1, len(passed)), n)
+    return PassRates(line, 1 - sum(bool(check.english) for check in passed) / max(1, len(passed)), n)
 
 
-def verdicts(
+def line_checks(
     outputs: Sequence[str],
     language: str,
     identifier: Identifier,
     threshold: float = THRESHOLD,
     *,
     words: Set[str] | None = None,
-) -> list[Verdict]:
-    """One verdict a text, in order; all lines are identified in one call. Arguments and errors as of ``pass_rates``."""
+) -> list[LineCheck]:
+    """One a text, in order; all lines are identified in one call. Arguments and errors as of ``pass_rates``."""
     known(language)
     _checked(threshold)
     if words is None:
@@ -131,7 +131,7 @@ def verdicts(
         if not astray and _has_word_rate(language):
             tokens = (word for text, _ in judged for word in words_of(text, language))
             english = tuple(word for word in tokens if is_english(word, words))
-        judgements.append(Verdict(len(judged), astray, english))
+        judgements.append(LineCheck(len(judged), astray, english))
     return judgements
 
 

@@ -1,8 +1,11 @@
-"""A match: what a rule for right answers is given and what it says (paper, sections 4.3 and 4.4)."""
+"""A match: does a response hold the right answer? What a rule is given, and what it says (paper, sections 4.3 and 4.4).
+
+What counts as right hangs on the rule, so all are kept, and run on the same outputs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 QUOTES = '"„“”‟«»「」『』＂'
@@ -41,3 +44,14 @@ Matcher = Callable[[str, Gold], Match]
 def has_case(char: str) -> bool:
     """Part of a word in a script that spaces its words: a digit, or a letter with capital and small form."""
     return char.isdigit() or char.lower() != char.upper()
+
+
+def matches(rules: Mapping[str, Matcher], responses: Sequence[str], golds: Sequence[Gold]) -> dict[str, list[Match]]:
+    """Every rule's verdicts on the same responses, in their order.
+
+    Raises:
+        ValueError: not as many responses as golds.
+    """
+    if len(responses) != len(golds):
+        raise ValueError(f"{len(responses)} responses, {len(golds)} golds")
+    return {name: [rule(*pair) for pair in zip(responses, golds, strict=True)] for name, rule in rules.items()}

@@ -12,7 +12,6 @@ All sentences of a call are counted together, as arrays: a corpus, or a grid of 
 from __future__ import annotations
 
 import itertools
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -112,25 +111,33 @@ def _counted(
 ) -> tuple[Counts, Floats]:
     """Counts and scores of some sentences: every n-gram of a sentence gets a number, and numbers are counted."""
     number, several = len(sources), np.array([len(some) for some in references])
-    texts = [*sources, *outputs, *itertools.chain.from_iterable(references)]
+    # Many references are the source as it stands: its grams are counted once, and often enough.
+    others = [[one for one in some if one != source] for source, some in zip(sources, references, strict=True)]
+    again = several - [len(some) for some in others]
+    texts = [*sources, *outputs, *itertools.chain.from_iterable(others)]
     tokens, lengths = _numbered(texts, tokenizer)
     bounds = [int(lengths[:number].sum()), int(lengths[: 2 * number].sum())]
     last = np.zeros(len(tokens) + 1, dtype=bool)
     last[np.cumsum(lengths)[lengths > 0] - 1] = True
     bits = int(tokens.max(initial=0)).bit_length()
+    width = np.int32 if len(tokens).bit_length() + bits < 32 else np.int64  # of a gram's number beside a token's
+    tokens = tokens.astype(width)
     counts = np.zeros((number, ORDERS, 9), dtype=np.int64)
     scores = np.zeros((3, number))
     # A gram is a sentence's gram of one token less, and the token after it in the same text.
-    owner = np.arange(number)
-    grams, ends = np.repeat(np.concatenate([owner, owner, np.repeat(owner, several)]), lengths), np.arange(len(tokens))
+    owner = np.arange(number, dtype=width)
+    grams, ends = (
+        np.repeat(np.concatenate([owner, owner, np.repeat(owner, several - again)]), lengths),
+        np.arange(len(tokens)),
+    )
     for order in range(ORDERS):
         if order:
             going = ~last[ends]
             grams, ends = grams[going], ends[going] + 1
-        found, grams = _distinct(np.left_shift(grams, bits, dtype=np.int64) + tokens[ends])
+        found, grams = _distinct(np.left_shift(grams, bits, dtype=width) + tokens[ends])
         owner = owner[found >> bits]
         said, made, wanted = np.split(grams, np.searchsorted(ends, bounds))
-        counts[:, order], own = _operations(said, made, wanted, owner, several)
+        counts[:, order], own = _operations(said, made, wanted, owner, several, again)
         scores += own
     return counts, 100 * scores.sum(axis=0) / (3 * ORDERS)
 
@@ -143,7 +150,9 @@ def _distinct(values: Counts) -> tuple[Counts, Counts]:
     return encoded.dictionary.to_numpy(), encoded.indices.to_numpy()
 
 
-def _operations(said: Counts, made: Counts, wanted: Counts, owner: Counts, several: Counts) -> tuple[Counts, Floats]:
+def _operations(
+    said: Counts, made: Counts, wanted: Counts, owner: Counts, several: Counts, again: Counts
+) -> tuple[Counts, Floats]:
     """Of one order: counts [sentences, 9], and the sentences' scores of adding, keeping and deleting [3, sentences].
 
     Given are the numbers of all grams of sources, outputs and references, and each number's sentence, ``owner``.
@@ -159,8 +168,9 @@ def _operations(said: Counts, made: Counts, wanted: Counts, owner: Counts, sever
     added = owner[olds:known]
     good_added, only_wanted = summed(None, added[often[olds:] > 0]), summed(None, owner[known:])
     # A source or output is weighed as often as there are references, whose counts are summed.
-    at, often = owner[:olds], often[:olds]
+    at = owner[:olds]
     source, output = np.bincount(said, minlength=olds), np.bincount(made, minlength=olds)[:olds]
+    often = often[:olds] + source * again[at]
     kept, source = np.minimum(source, output) * several[at], source * several[at]
     deleted, to_keep = source - kept, np.minimum(source, often)
     good_kept, good_deleted, to_delete = np.minimum(kept, often), np.maximum(deleted - often, 0), source - to_keep
@@ -225,17 +235,16 @@ def tokenize(sentences: Sequence[str], tokenizer: TokenizerName) -> list[list[st
 
 def _numbered(sentences: Sequence[str], tokenizer: TokenizerName) -> tuple[Counts, Counts]:
     """All tokens in lower case as numbers, and how many of them each sentence has."""
-    import pyarrow
-
     words, at, lengths = _words(sentences, "\n" if tokenizer == "zh" else " ", lower=True)
     tokens = _tokens(words, tokenizer)
-    known: defaultdict[str, int] = defaultdict(itertools.count().__next__)
+    known = dict(zip(dict.fromkeys(itertools.chain.from_iterable(tokens)), itertools.count(), strict=False))
     flat = np.fromiter(map(known.__getitem__, itertools.chain.from_iterable(tokens)), dtype=np.int64)
-    starts = np.cumsum(np.fromiter(itertools.chain([0], map(len, tokens)), dtype=np.int32), dtype=np.int32)
     # Word after word, the numbers of its tokens.
-    taken = pyarrow.ListArray.from_arrays(starts, flat).take(at)
-    ends = taken.offsets.to_numpy()[np.cumsum(lengths)]
-    return taken.flatten().to_numpy(), np.diff(ends, prepend=0)
+    counts = np.fromiter(map(len, tokens), dtype=np.int64)
+    each = counts[at]
+    ends = np.cumsum(each)
+    places = np.repeat((np.cumsum(counts) - counts)[at] - (ends - each), each) + np.arange(each.sum())
+    return flat[places], np.diff(ends[np.cumsum(lengths) - 1], prepend=0)
 
 
 def _words(sentences: Sequence[str], apart: str, *, lower: bool) -> tuple[list[str], Counts, Counts]:
@@ -281,11 +290,15 @@ def _tokens(words: Sequence[str], tokenizer: TokenizerName) -> list[list[str]]:
 
     # 13a looks no further than to the next space. It leaves letters and digits together, and parts a mark at their end
     # from them; all other words are read in one string, which costs least.
-    bodies = [word[:-1] if word[-1:] in _MARKS else word for word in words]
-    plain = [body.isalnum() for body in bodies]
-    odd = [word for word, is_plain in zip(words, plain, strict=True) if not is_plain]
-    read = map(str.split, Tokenizer13a()(_APART.join(odd)).split(_APART))
-    return [
-        next(read) if not is_plain else [word] if len(body) == len(word) else [body, word[-1]]
-        for word, body, is_plain in zip(words, bodies, plain, strict=True)
-    ]
+    tokens = [[word] for word in words]
+    odd: list[int] = []
+    for at in [at for at, word in enumerate(words) if not word.isalnum()]:
+        body, mark = words[at][:-1], words[at][-1:]
+        if mark in _MARKS and body.isalnum():
+            tokens[at] = [body, mark]
+        else:
+            odd.append(at)
+    read = Tokenizer13a()(_APART.join([words[at] for at in odd])).split(_APART)
+    for at, said in zip(odd, read, strict=False):  # where no word is odd, an empty string was read
+        tokens[at] = said.split()
+    return tokens

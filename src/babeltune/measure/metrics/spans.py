@@ -11,11 +11,13 @@ import string
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 from babeltune.languages import LANGUAGES, known
 from babeltune.measure.metrics.match import QUOTES, Gold, Match, Matcher, has_case
 
+_KEPT = 1 << 13
+"""Texts of which what was read is kept: two rules ask for it, and many cells have the same questions and references."""
 CUT = 50
 """Characters of a response that XQuAD's two readings look at (paper, footnote 11)."""
 REPEATING = ("de", "ru")
@@ -41,15 +43,19 @@ def xquad_paper(response: str, gold: Gold) -> Match:
     """1 if the response begins with a reference, else 0 (paper, section 4.3 and footnote 11).
 
     "Minimal post-processing": a repeated question is dropped where the item is German or Russian, and what follows is
-    cut at its first line break or after 50 characters. Case counts. Leading punctuation is dropped too, which the
-    paper does not say: models open the quotation once more. A word's beginning is enough, ``12`` matches ``120``.
+    cut at its first line break or after 50 characters. Case counts. Leading punctuation is dropped too, of references
+    as well (``《圣经》``), which the paper does not say: models open the quotation once more; and texts that Unicode holds
+    for the same are (Hindi's ``फ़`` as one character or two). A word's beginning is enough, ``12`` matches ``120``; a
+    reference of more than 50 characters never matches.
     """
-    text = response.strip()
+    text, question, *references = (
+        unicodedata.normalize("NFC", part).strip() for part in (response, gold.question, *gold.references)
+    )
     if gold.language in REPEATING:
-        text = _without_question(text, gold.question.strip())
+        text = _without_question(text, question)
     text = (_without_head(text).splitlines() or [""])[0][:CUT]
-    references = [reference.strip() for reference in gold.references]
-    return _verdict("xquad-paper", text, references, text.startswith)
+    wanted = [_without_head(reference) or reference for reference in references]
+    return _verdict("xquad-paper", text, wanted, text.startswith)
 
 
 def xquad_code(response: str, gold: Gold, lead_ins: Mapping[str, Sequence[str]] = LEAD_INS) -> Match:
@@ -130,13 +136,16 @@ def tokens(text: str, language: str) -> list[str]:
     Raises:
         ValueError: the language is not in the table.
     """
+    return list(_tokens(text, language))
+
+
+@lru_cache(maxsize=_KEPT)
+def _tokens(text: str, language: str) -> tuple[str, ...]:
     spaced = LANGUAGES[known(language)].spaced
     text = unicodedata.normalize("NFKC", text).lower()
-    words = _words(
-        "".join(char for char in text if not _is_punctuation(char) and char not in string.punctuation), spaced
-    )
+    words = _words(text.translate(_BARE), spaced)
     articles = ARTICLES.get(language, "").split()
-    return [word for word in words if word not in articles] or words or _words(text, spaced)
+    return tuple([word for word in words if word not in articles] or words or _words(text, spaced))
 
 
 def _verdict(rule: str, found: str, references: Sequence[str], judge: Callable[[str], float]) -> Match:
@@ -153,8 +162,7 @@ def _verdict(rule: str, found: str, references: Sequence[str], judge: Callable[[
 def _moses() -> Callable[[str], str]:
     from sacremoses import MosesPunctNormalizer
 
-    normalise: Callable[[str], str] = MosesPunctNormalizer(lang="en").normalize
-    return normalise
+    return lru_cache(maxsize=_KEPT)(MosesPunctNormalizer(lang="en").normalize)
 
 
 def _without_question(text: str, question: str) -> str:
@@ -167,8 +175,21 @@ def _without_head(text: str) -> str:
     return text[start:]
 
 
+@cache
 def _is_punctuation(char: str) -> bool:
     return unicodedata.category(char).startswith("P")
+
+
+class _Bare(dict[int, int | None]):
+    """Character -> itself, or nothing where it is punctuation; asked of Unicode once for each."""
+
+    def __missing__(self, code: int) -> int | None:
+        char = chr(code)
+        self[code] = None if _is_punctuation(char) or char in string.punctuation else code
+        return self[code]
+
+
+_BARE = _Bare()
 
 
 def _is_word(char: str) -> bool:

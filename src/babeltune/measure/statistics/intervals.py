@@ -19,6 +19,7 @@ import numpy as np
 from babeltune.measure.statistics.resampling import (
     LEVEL,
     NORMAL,
+    PLAIN,
     RESAMPLES,
     SEED,
     Draws,
@@ -34,13 +35,12 @@ from babeltune.measure.statistics.resampling import (
 from babeltune.measure.statistics.samples import Drawn, Tables, Values, averaged, drawn, paired
 
 __all__ = [
-    "LEVEL", "RESAMPLES", "SEED", "Difference", "Interval", "Method", "Resampling", "Unit", "Values", "average",
-    "averages", "bounds", "combined", "combined_differences", "difference", "differences", "mean", "means", "wilson",
+    "LEVEL", "PLAIN", "RESAMPLES", "SEED", "Difference", "Interval", "Method", "Resampling", "Unit", "Values",
+    "averages", "combined", "combined_differences", "difference", "differences", "mean", "means", "wilson",
 ]  # fmt: skip
 
 Statistic = Callable[[Floats], Floats]
 """Sums over items, shape (..., columns) -> values, shape (...). NaN where nothing can be used; such draws are left out."""
-_PLAIN = Resampling()
 _FLAT = 1e-9
 """Statistics that are closer than this share of their range differ by rounding alone."""
 
@@ -64,7 +64,7 @@ class Difference(Interval):
     """Two-sided, of no difference, in (0, 1]: below 0.05 where the interval leaves zero out, but for rounding."""
 
 
-def means(cells: Sequence[Values], top: float = 1.0, least: float = 0.0, how: Resampling = _PLAIN) -> list[Interval]:
+def means(cells: Sequence[Values], top: float = 1.0, least: float = 0.0, how: Resampling = PLAIN) -> list[Interval]:
     """Mean over items of each cell, values in [least, top].
 
     Raises:
@@ -74,7 +74,7 @@ def means(cells: Sequence[Values], top: float = 1.0, least: float = 0.0, how: Re
 
 
 def averages(
-    groups: Sequence[Mapping[str, Values]], top: float = 1.0, least: float = 0.0, how: Resampling = _PLAIN
+    groups: Sequence[Mapping[str, Values]], top: float = 1.0, least: float = 0.0, how: Resampling = PLAIN
 ) -> list[Interval]:
     """Unweighted averages over languages of their means; items are resampled once for all languages.
 
@@ -103,7 +103,7 @@ def differences(
     pairs: Sequence[tuple[Mapping[str, Values], Mapping[str, Values]]],
     top: float = 1.0,
     least: float = 0.0,
-    how: Resampling = _PLAIN,
+    how: Resampling = PLAIN,
 ) -> list[Difference]:
     """Paired differences ``first - second`` of two averages over the same languages and items; values in [least, top].
 
@@ -132,14 +132,9 @@ def differences(
     return [found[at] for at in range(len(samples))]
 
 
-def mean(values: Values, top: float = 1.0, least: float = 0.0, how: Resampling = _PLAIN) -> Interval:
+def mean(values: Values, top: float = 1.0, least: float = 0.0, how: Resampling = PLAIN) -> Interval:
     """``means`` of one cell."""
     return means([values], top, least, how)[0]
-
-
-def average(groups: Mapping[str, Values], top: float = 1.0, least: float = 0.0, how: Resampling = _PLAIN) -> Interval:
-    """``averages`` of one group of languages."""
-    return averages([groups], top, least, how)[0]
 
 
 def difference(
@@ -147,14 +142,14 @@ def difference(
     second: Mapping[str, Values],
     top: float = 1.0,
     least: float = 0.0,
-    how: Resampling = _PLAIN,
+    how: Resampling = PLAIN,
 ) -> Difference:
     """``differences`` of one pair."""
     return differences([(first, second)], top, least, how)[0]
 
 
 def combined(
-    rows: Floats, statistic: Statistic, *, top: float = 1.0, least: float = 0.0, how: Resampling = _PLAIN
+    rows: Floats, statistic: Statistic, *, top: float = 1.0, least: float = 0.0, how: Resampling = PLAIN
 ) -> Interval:
     """A statistic of sums over items, as of a product of means or a score of a corpus; items are resampled.
 
@@ -185,7 +180,7 @@ def combined_differences(
     *,
     top: float = 1.0,
     least: float = 0.0,
-    how: Resampling = _PLAIN,
+    how: Resampling = PLAIN,
 ) -> Difference:
     """Paired difference ``first - second`` of a statistic of sums over the same items, one row each on both sides.
 
@@ -208,21 +203,18 @@ def combined_differences(
     return _difference(value, low, high, p, len(first), top - least, flat=flat)
 
 
-def bounds(values: Values, unscored: int, top: float = 1.0, least: float = 0.0) -> tuple[float, float]:
-    """The mean if every unscored value were ``least``, and if ``top``: what is not known is shown, not dropped."""
-    scored = [value for row in values.values() for value in row]
-    total = len(scored) + unscored
-    if not total:
-        return least, top
-    return (sum(scored) + least * unscored) / total, (sum(scored) + top * unscored) / total
+def wilson(share: float, n: int) -> Interval:
+    """A share of n items with Wilson's score interval, in [0, 1] (https://doi.org/10.1080/01621459.1927.10502953).
 
-
-def wilson(share: float, n: int) -> tuple[float, float]:
-    """Wilson's score interval of a share of n items (https://doi.org/10.1080/01621459.1927.10502953)."""
+    Raises:
+        ValueError: no items, or the share is none.
+    """
+    if n < 1 or not 0 <= share <= 1:
+        raise ValueError(f"{share} is no share of {n} items")
     z = NORMAL.inv_cdf(0.5 + LEVEL / 2)
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return Interval(share, max(0.0, centre - half), min(1.0, centre + half), n)
 
 
 def _combined(rows: Floats, statistic: Statistic, how: Resampling) -> Drawn:
@@ -250,13 +242,13 @@ def _ends(some: Drawn, span: float, how: Resampling) -> list[tuple[int, float, f
 
 def _wilsons(value: float, n: int, top: float, least: float) -> tuple[float, float]:
     span = top - least
-    low, high = wilson((value - least) / span, n)
-    return least + span * low, least + span * high
+    found = wilson(min(1.0, max(0.0, (value - least) / span)), n)
+    return least + span * found.low, least + span * found.high
 
 
 def _difference(value: float, low: float, high: float, p: float, n: int, span: float, *, flat: bool) -> Difference:
     if flat:
-        _, w = wilson(0.0, n)
+        w = wilson(0.0, n).high
         low, high, p = max(-span, value - w * span), min(span, value + w * span), _unvaried(abs(value) / span, n)
     low, high = (0.0 if abs(end) < _FLAT * span else end for end in (low, high))
     return Difference(value, low, high, n, p)

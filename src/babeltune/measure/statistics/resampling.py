@@ -50,6 +50,10 @@ class Resampling:
     seed: int = SEED
 
 
+PLAIN = Resampling()
+"""Where nothing else is asked for."""
+
+
 def is_whole(numbers: Floats) -> bool:
     """Whether ``sums`` of these are exact in float32: whole numbers, the largest sum of a resample below 2**24."""
     return bool(np.abs(numbers).max(initial=0.0) * numbers.shape[-1] < _EXACT and (numbers == np.rint(numbers)).all())

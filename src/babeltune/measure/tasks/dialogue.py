@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from babeltune.languages import LANGUAGES
-from babeltune.measure.metrics import confusion
 from babeltune.measure.metrics.agreement import AGREEMENT, AGREEMENT_NOMINAL, agreement
-from babeltune.measure.metrics.confusion import Verdict
+from babeltune.measure.metrics.confusion import LineCheck, line_checks
 from babeltune.measure.tasks import items
 from babeltune.measure.tasks.items import Place
 from babeltune.records import Identifier, Item, Metric, Output, Prompting, Request, Sampling, Score, chat_prompt
@@ -94,21 +93,21 @@ class Dialogue:
         return Request(item.id, "", chat_prompt(item.prompt), self.sampling, 0)
 
     def score(self, items: Sequence[Item], outputs: Sequence[Output]) -> list[Score]:
-        """Language agreement of each item's output, and whether it stays in its language line by line."""
+        """Language agreement of each item's output, and whether it stays in its language line by line.
+
+        Raises:
+            ValueError: not as many outputs as items.
+        """
+        texts = [output.text for _, output in zip(items, outputs, strict=True)]
         prompts = self.identifier.identify([item.prompt for item in items])
-        texts = [output.text for output in outputs]
         responses = self.identifier.identify(texts)
-        languages = {item.language for item in items}
-        lines: list[Verdict | None] = [None] * len(items)
-        for language in languages:
+        lines: dict[int, LineCheck] = {}
+        for language in {item.language for item in items}:
             at = [index for index, item in enumerate(items) if item.language == language]
-            found = confusion.verdicts([texts[index] for index in at], language, self.identifier)
-            for index, one in zip(at, found, strict=True):
-                lines[index] = one
+            lines |= zip(at, line_checks([texts[index] for index in at], language, self.identifier), strict=True)
         return [
-            _with_lines(agreement(item.id, item.language, prompt, response), one, item.language)
-            for item, prompt, response, one in zip(items, prompts, responses, lines, strict=True)
-            if one is not None
+            _with_lines(agreement(item.id, item.language, prompt, response), lines[index], item.language)
+            for index, (item, prompt, response) in enumerate(zip(items, prompts, responses, strict=True))
         ]
 
 
@@ -121,7 +120,7 @@ def without_quotes(text: str) -> str:
     return text if not inner or any(mark in inner for mark in (bare[0], bare[-1])) else inner
 
 
-def _with_lines(score: Score, found: Verdict, language: str) -> Score:
+def _with_lines(score: Score, found: LineCheck, language: str) -> Score:
     values, unscored = dict(score.values), dict(score.unscored)
     if not found.judged:
         unscored[LINE_PASS] = "no line of five words or more"

@@ -29,6 +29,10 @@ class WrongRowError(ValueError):
         super().__init__(what)
         self.what, self.fix = what, fix
 
+    def at(self, where: str) -> Problem:
+        """The problem that it is, of the row at this place."""
+        return Problem(where, self.what, self.fix)
+
 
 def rows(
     place: Place, names: Sequence[str], hub_files: str, subject: str, *, quoted: bool = True
@@ -87,7 +91,7 @@ def parsed(
         try:
             item = make(row)
         except WrongRowError as error:
-            problems.append(Problem(row.where, error.what, error.fix))
+            problems.append(error.at(row.where))
             continue
         if item is not None and item.id in items:
             problems.append(Problem(row.where, f"the id '{item.id}' stands twice", "Give each item its own id."))

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from babeltune.errors import ItemsError, Problem, RowsError
 from babeltune.hub import HubSet
+from babeltune.languages import LANGUAGES
 from babeltune.measure.metrics import sari
 from babeltune.measure.metrics.agreement import AGREEMENT, agreement
 from babeltune.measure.tasks import items, prompt
@@ -217,7 +218,9 @@ def _corpus(item: str) -> str:
 
 def tokenizer(language: str) -> sari.TokenizerName:
     """SARI's tokenizer for a language: 13a, the authors' for all, but where words are not spaced."""
-    return {"zh": "zh", "ja": "ja-char"}.get(language, "13a")  # type: ignore[return-value]
+    if LANGUAGES[language].spaced:
+        return "13a"
+    return "zh" if language == "zh" else "ja-char"
 
 
 def first_line(response: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from babeltune.hub import HubSet
 from babeltune.measure.metrics.letters import LETTERS, XCSQA
-from babeltune.measure.metrics.matching import Gold, matches
+from babeltune.measure.metrics.match import Gold, matches
 from babeltune.measure.tasks import items, prompt
 from babeltune.measure.tasks.items import Place
 from babeltune.measure.tasks.xquad import continuation, judged

@@ -98,7 +98,7 @@ def _score(item: Item, output: Output) -> Score:
         if not math.isfinite(value):
             reason = f"the log-likelihood of {name} is {value}, no finite number"
             return Score(item.id, unscored={ACCURACY: reason, PER_TOKEN: reason})
-    (chosen,) = choose([output.loglikelihoods])
+    chosen = choose(output.loglikelihoods)
     ordered = sorted(output.loglikelihoods, reverse=True)
     notes = {
         "found": RELATIONS[chosen],
@@ -109,7 +109,7 @@ def _score(item: Item, output: Output) -> Score:
     values = {ACCURACY: float(RELATIONS[chosen] == item.references[0])}
     if len(output.lengths) != len(RELATIONS) or min(output.lengths) < 1:
         return Score(item.id, values, notes, {PER_TOKEN: "the numbers of tokens are not known"})
-    (by_token,) = choose([output.loglikelihoods], [output.lengths])
+    by_token = choose(output.loglikelihoods, output.lengths)
     return Score(item.id, {**values, PER_TOKEN: float(RELATIONS[by_token] == item.references[0])}, notes)
 
 

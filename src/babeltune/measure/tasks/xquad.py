@@ -11,7 +11,8 @@ from typing import Any
 
 from babeltune.errors import ItemsError, Problem
 from babeltune.hub import HubSet
-from babeltune.measure.metrics.matching import XQUAD, Gold, matches
+from babeltune.measure.metrics.match import Gold, matches
+from babeltune.measure.metrics.spans import XQUAD
 from babeltune.measure.tasks import items, prompt
 from babeltune.measure.tasks.items import Place
 from babeltune.records import Item, Metric, Output, Prompting, Request, Sampling, Score, chat_prompt

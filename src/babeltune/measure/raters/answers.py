@@ -13,9 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from babeltune.errors import Problem, RowsError
-from babeltune.measure.judge import HELPFULNESS_RAW
-from babeltune.measure.raters import Rating
+from babeltune.measure.judge.helpfulness import HELPFULNESS_RAW
+from babeltune.measure.raters.ratings import Rating
 from babeltune.records import Cell
 
 SEED = 42
@@ -87,38 +86,6 @@ def draw(found: Sequence[Answer], n: int, seed: int = SEED) -> list[Answer]:
     return sorted(drawn, key=lambda one: _rank(seed, f"order {one.id}"))
 
 
-def by_rater(files: Mapping[str, Sequence[Rating]]) -> dict[str, list[Rating]]:
-    """Name of a rater -> the ratings.
-
-    ``files``: name of a file without its ending -> what it holds; that name stands for a rater who gives none. Where a
-    file names one rater, rows without a name are that rater's too. A rater may have rated in several files.
-
-    Raises:
-        RowsError: ratings without an id, or a rater who rates an answer twice.
-    """
-    found: dict[str, dict[str, Rating]] = defaultdict(dict)
-    twice: dict[str, list[str]] = defaultdict(list)
-    problems = []
-    for file, ratings in files.items():
-        nameless = sum(not one.id for one in ratings)
-        if nameless:
-            what = f"{nameless} ratings without an id"
-            problems.append(Problem(file, what, "Give a sheet of babeltune annotate, with its column id as it was."))
-        named = {one.rater for one in ratings if one.rater}
-        alone = named.pop() if len(named) == 1 else file
-        for one in ratings:
-            rater = one.rater or alone
-            if one.id in found[rater] and one.id:
-                twice[rater].append(one.id)
-            found[rater][one.id] = one
-    for rater, ids in twice.items():
-        fix = "Leave the newer of the ratings, or give each person a name of their own in the column rater."
-        problems.append(Problem(f"rater '{rater}'", f"rates {_some(ids)} twice", fix))
-    if problems:
-        raise RowsError("ratings", problems)
-    return {rater: list(ratings.values()) for rater, ratings in found.items()}
-
-
 def resolved(ratings: Sequence[Rating], found: Sequence[Answer]) -> tuple[list[Rating], list[str]]:
     """Ratings under language and item as the study has them, whatever became of them in a spreadsheet; unknown ids."""
     known = {one.id: one for one in found}
@@ -133,11 +100,6 @@ def resolved(ratings: Sequence[Rating], found: Sequence[Answer]) -> tuple[list[R
 def judged(found: Sequence[Answer]) -> list[Rating]:
     """The judge's own scores as ratings."""
     return [Rating(one.language, one.item, one.judged, id=one.id) for one in found if one.judged is not None]
-
-
-def _some(ids: Sequence[str]) -> str:
-    shown = ", ".join(ids[:_MOST_SHOWN])
-    return f"{len(ids)} answer{'s' if len(ids) != 1 else ''} ({shown}{' …' if len(ids) > _MOST_SHOWN else ''})"
 
 
 def _id(language: str, prompt: str, response: str) -> str:

@@ -6,13 +6,15 @@ answer that makes its judge quote a verdict would have given it.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from babeltune.measure.refusal import refuses
+from babeltune.measure.judge.refusal import refuses
+from babeltune.records import Output
 
 LOWEST, HIGHEST = 1, 6
 """Ends of the scale (paper, Figure 20)."""
@@ -22,7 +24,7 @@ STATES: tuple[State, ...] = ("ok", "repaired", "unparsable", "refused", "out-of-
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Grade:
     """What a judge said of one answer."""
 
     state: State
@@ -70,7 +72,24 @@ _OPENING, _CLOSING, _QUOTES = " \t\r\n`{[", " \t\r\n`}].", ",，\"'“”‘’"
 """What may stand before and after a verdict that opens or closes a reply, and after a number in quotes."""
 
 
-def parse(reply: str, submission: str = "") -> Verdict:
+def read(output: Output, response: str = "") -> Grade:
+    """The verdict of an engine's output; never raises, and needs no engine, so that kept replies can be read again.
+
+    ``response``: the answer that was judged, whose own words are no verdict.
+    """
+    match output.finish:
+        case "failed" | "refused" | "unsent":
+            return Grade(output.finish, detail=output.reason)
+        case "length":
+            cut = f"cut off after {output.tokens} tokens"
+            if output.text.rstrip()[-1:].isdigit():
+                return Grade("unparsable", detail=f"{cut}, perhaps in the midst of the score")
+            verdict = parse(output.text, response)
+            return dataclasses.replace(verdict, detail=f"{verdict.detail}; {cut}" if verdict.detail else cut)
+    return parse(output.text, response)
+
+
+def parse(reply: str, submission: str = "") -> Grade:
     """The verdict of a reply that came; never raises.
 
     ``submission``: the answer that was judged. A verdict that stands in it word for word is the answer's, not the
@@ -78,13 +97,13 @@ def parse(reply: str, submission: str = "") -> Verdict:
     """
     text = reply.strip().lstrip("\ufeff").strip()
     if not text:
-        return Verdict("unparsable", detail="the reply is empty")
+        return Grade("unparsable", detail="the reply is empty")
     if not text.startswith("{"):
         text = _THOUGHTS.sub("", text).strip()
         if not text:
-            return Verdict("unparsable", detail="the reply is all thought")
+            return Grade("unparsable", detail="the reply is all thought")
     if len(text) > _LONGEST:
-        return Verdict("unparsable", detail=f"more than {_LONGEST:,} characters")
+        return Grade("unparsable", detail=f"more than {_LONGEST:,} characters")
     objects = list(_objects(text))
     verdicts = [one for one in objects if _scored(one.fields)]
     broken = not verdicts and "{" in text
@@ -99,24 +118,24 @@ def parse(reply: str, submission: str = "") -> Verdict:
         if _content(one.fields) not in theirs and not _stands_in(text[one.start : one.end], submission)
     ]
     if not own:
-        return Verdict("unparsable", detail="the only verdict in the reply stands in the answer, word for word")
+        return Grade("unparsable", detail="the only verdict in the reply stands in the answer, word for word")
     said = {_compared(one.fields) for one in own} | _mentions(text if broken else _around(text, objects))
     if len(said) > 1:
-        return Verdict("unparsable", detail=f"scores that disagree: {', '.join(sorted(said))}")
+        return Grade("unparsable", detail=f"scores that disagree: {', '.join(sorted(said))}")
     if broken:
         if _number(own[0].fields) is not None and not _at_edge(text):
-            return Verdict("unparsable", detail="broken JSON with a score in its midst, which may be a quotation")
+            return Grade("unparsable", detail="broken JSON with a score in its midst, which may be a quotation")
         return _judged(own[0].fields, "broken JSON")
     placed = [one for one in own if _stands_out(one, text, objects)]
     if not placed:
-        return Verdict("unparsable", detail="a verdict in the midst of the text, which may be a quotation")
+        return Grade("unparsable", detail="a verdict in the midst of the text, which may be a quotation")
     if len(own) > 1:
         return _judged(placed[-1].fields, f"{len(own)} verdicts that agree")
     (one,) = placed
     return _judged(one.fields, "" if text[one.start : one.end] == text else "text around the JSON")
 
 
-def _judged(fields: Mapping[str, Any], mended: str) -> Verdict:
+def _judged(fields: Mapping[str, Any], mended: str) -> Grade:
     """The verdict of an object that has a score; ``mended``: what was wrong with the reply around it."""
     holder = _scored(fields)
     score, reasoning = holder["score"], holder.get("reasoning")
@@ -125,27 +144,27 @@ def _judged(fields: Mapping[str, Any], mended: str) -> Verdict:
     if number is None:
         said = score if isinstance(score, str) else text
         if refuses(said):
-            return Verdict("refused", None, text, shown, said[:_SHOWN])
-        return Verdict("unparsable", None, text, shown, "the score is no number")
+            return Grade("refused", None, text, shown, said[:_SHOWN])
+        return Grade("unparsable", None, text, shown, "the score is no number")
     value, most = number
     if most != HIGHEST:
-        return Verdict("out-of-range", None, text, shown, f"a score out of {most}, not out of {HIGHEST}")
+        return Grade("out-of-range", None, text, shown, f"a score out of {most}, not out of {HIGHEST}")
     if not (value.is_integer() and LOWEST <= value <= HIGHEST):
-        return Verdict("out-of-range", None, text, shown, f"no point of the scale from {LOWEST} to {HIGHEST}")
+        return Grade("out-of-range", None, text, shown, f"no point of the scale from {LOWEST} to {HIGHEST}")
     faults = [mended] if mended else []
     faults += ["the score is no integer"] if type(score) is not int else []
     faults += ["not the keys that were asked for"] if set(fields) != _ASKED or reasoning != text else []
-    return Verdict("repaired" if faults else "ok", int(value), text, shown, "; ".join(faults))
+    return Grade("repaired" if faults else "ok", int(value), text, shown, "; ".join(faults))
 
 
-def _scoreless(text: str, objects: Sequence[_Found]) -> Verdict:
+def _scoreless(text: str, objects: Sequence[_Found]) -> Grade:
     """A reply without any score: the judge would not, or did not."""
     said = [value for one in objects for value in one.fields.values() if isinstance(value, str)]
     for part in said or [text]:
         if refuses(part):
-            return Verdict("refused", detail=" ".join(part.split())[:_SHOWN])
+            return Grade("refused", detail=" ".join(part.split())[:_SHOWN])
     why = "JSON without a score" if "{" in text else "no JSON"
-    return Verdict("unparsable", None, max(said, key=len, default=""), detail=why)
+    return Grade("unparsable", None, max(said, key=len, default=""), detail=why)
 
 
 def _scored(fields: Mapping[str, Any]) -> Mapping[str, Any]:

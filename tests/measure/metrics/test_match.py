@@ -10,24 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from babeltune.measure.metrics.matching import (
-    XCSQA,
-    XQUAD,
-    Flip,
-    Gold,
-    Match,
-    Matcher,
-    answer,
-    any_letter,
-    exact_match,
-    first_letter,
-    flips,
-    matches,
-    token_f1,
-    tokens,
-    xquad_code,
-    xquad_paper,
-)
+from babeltune.measure.metrics.letters import XCSQA, any_letter, first_letter
+from babeltune.measure.metrics.match import Gold, Match, Matcher, matches
+from babeltune.measure.metrics.spans import XQUAD, answer, exact_match, token_f1, tokens, xquad_code, xquad_paper
 
 RULES = [pytest.param(rule, id=name) for name, rule in {**XQUAD, **XCSQA}.items()]
 
@@ -118,6 +103,13 @@ def test_other_lead_ins_can_be_given_and_the_longest_goes() -> None:
         # Punctuation before it, also an opening quote, does not.
         (" „zwei“", gold("zwei", "de"), "zwei“", 1.0),
         ("「第六名」", gold("第六名", "zh"), "第六名」", 1.0),
+        # Nor does that of the reference: a title, a quotation, a number below zero.
+        ("《圣经》", gold("《圣经》", "zh"), "圣经》", 1.0),
+        ('We are beggars," he said', gold('"We are beggars,"', "en"), 'We are beggars," he said', 1.0),
+        ("-3 °C", gold("-3", "de"), "3 °C", 1.0),
+        ("", gold("…", "en"), None, 0.0),
+        # A letter with a dot as one character, as in 31 of XQuAD's Hindi answers, and as the two that most software writes.
+        ("बेनी फ\u093cाउलर", gold("बेनी \u095eाउलर", "hi"), "बेनी फ\u093cाउलर", 1.0),
         # A repeated question goes in German and in Russian, with its line break ...
         (f"{LONG}\nUlm", gold("Ulm", "de", LONG), "Ulm", 1.0),
         ("Какой цвет? Красный", gold("Красный", "ru", "Какой цвет?"), "Красный", 1.0),
@@ -132,8 +124,9 @@ def test_other_lead_ins_can_be_given_and_the_longest_goes() -> None:
         (TABLE_5, gold("zwei", "de"), 'two".', 0.0),
     ],
 )
-def test_the_papers_reading_of_xquad(response: str, target: Gold, found: str, value: float) -> None:
-    assert xquad_paper(response, target) == Match(value, found, "xquad-paper")
+def test_the_papers_reading_of_xquad(response: str, target: Gold, found: str | None, value: float) -> None:
+    match = xquad_paper(response, target)
+    assert (match.value, match.found) == (value, found)
 
 
 @pytest.mark.parametrize(
@@ -327,7 +320,7 @@ def test_f1_is_symmetric_and_one_where_the_match_is_exact(response: str, referen
     assert exact_match(there, gold(back, "en")).value == 0 or f1 == 1
 
 
-def test_all_rules_run_on_the_same_outputs_and_the_flips_are_listed() -> None:
+def test_all_rules_run_on_the_same_outputs() -> None:
     responses = ["zwei", "es sind zwei", "Queen's Park", "vier"]
     golds = [gold("zwei", "de"), gold("zwei", "de"), PARK, gold("zwei", "de")]
     verdicts = matches(XQUAD, responses, golds)
@@ -337,25 +330,9 @@ def test_all_rules_run_on_the_same_outputs_and_the_flips_are_listed() -> None:
         "exact-match": [1.0, 0.0, 1.0, 0.0],
         "token-f1": [1.0, 0.5, 1.0, 0.0],  # one of three words, all of one: 2 * 1 / (3 + 1)
     }
-    assert [flip.index for flip in flips(verdicts)] == [1, 2]
-    assert flips(verdicts)[1].verdicts["xquad-code"] == Match(0.0, "Queen", "xquad-code")
-
-
-def test_flips_of_the_letters() -> None:
-    verdicts = matches(XCSQA, ["B", "答案是B", ""], [gold("B", "zh")] * 3)
-    first, anywhere = Match(0.0, "答", "xcsqa-first"), Match(1.0, "B", "xcsqa-any")
-    assert flips(verdicts) == [Flip(1, {"xcsqa-first": first, "xcsqa-any": anywhere})]
-
-
-def test_unscored_differs_from_wrong_and_one_rule_from_nothing() -> None:
-    wrong, unscored = Match(0.0, None, "one", "nothing"), Match(None, None, "two", "no reference")
-    assert [flip.index for flip in flips({"one": [wrong], "two": [unscored]})] == [0]
-    assert flips({"one": [wrong]}) == []
-    assert flips({}) == []
+    assert verdicts["xquad-code"][2] == Match(0.0, "Queen", "xquad-code")
 
 
 def test_outputs_that_do_not_belong_together_are_refused() -> None:
     with pytest.raises(ValueError, match="2 responses, 1 golds"):
         matches(XCSQA, ["A", "B"], [gold("A", "en")])
-    with pytest.raises(ValueError, match=r"different outputs: \{'one': 1, 'two': 0\}"):
-        flips({"one": [Match(0.0, None, "one")], "two": []})

@@ -11,20 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from babeltune.measure.judge import (
+from babeltune.measure.judge.grade import Grade, read
+from babeltune.measure.judge.helpfulness import (
     HELPFULNESS,
     HELPFULNESS_PROMPT_LID,
     HELPFULNESS_RAW,
-    LEVELS,
     METRICS,
-    SCHEMA,
-    Judge,
     forced,
     helpfulness,
     off_language,
-    read,
 )
-from babeltune.measure.verdict import Verdict
+from babeltune.measure.judge.rubric import LEVELS, SCHEMA, Judge
 from babeltune.records import Identified, Output
 
 FIGURE_20 = "fccb15f7abdea0a38a119067318be42742e1c43160c1a65cb1fd5038d5853e03"
@@ -131,16 +128,16 @@ SAID = '{"reasoning": "Good.", "score": 5}'
 
 @pytest.mark.parametrize("finish", ["failed", "refused", "unsent"])
 def test_what_the_engine_says_of_a_missing_reply_is_the_verdict(finish: str) -> None:
-    assert read(output("", finish, "the reason")) == Verdict(finish, detail="the reason")  # type: ignore[arg-type]
+    assert read(output("", finish, "the reason")) == Grade(finish, detail="the reason")  # type: ignore[arg-type]
 
 
 def test_a_reply_is_read_as_it_is() -> None:
-    assert read(output(SAID)) == Verdict("ok", 5, "Good.", "5")
+    assert read(output(SAID)) == Grade("ok", 5, "Good.", "5")
     assert read(output(SAID), f"Give me this: {SAID}").state == "unparsable"
 
 
 def test_of_a_reply_that_was_cut_off_the_verdict_says_so() -> None:
-    assert read(output(SAID, "length")) == Verdict("ok", 5, "Good.", "5", "cut off after 7 tokens")
+    assert read(output(SAID, "length")) == Grade("ok", 5, "Good.", "5", "cut off after 7 tokens")
     cut = read(output(SAID[:-1] + " ", "length"))
     assert (cut.state, cut.score) == ("unparsable", None)  # "score": 5, or the beginning of 5.5
     assert "cut off after 7 tokens" in cut.detail
@@ -152,13 +149,13 @@ def identified(label: str | None) -> Identified:
     return Identified(label, 0.9 if label else 0.0)
 
 
-GIVEN = Verdict("ok", 5, "Good.", "5")
+GIVEN = Grade("ok", 5, "Good.", "5")
 UNUSABLE = {
-    "unparsable": Verdict("unparsable", detail="no JSON"),
-    "refused": Verdict("refused", detail="I can't."),
-    "out-of-range": Verdict("out-of-range", None, "", "7"),
+    "unparsable": Grade("unparsable", detail="no JSON"),
+    "refused": Grade("refused", detail="I can't."),
+    "out-of-range": Grade("out-of-range", None, "", "7"),
 }
-LOST = {"failed": Verdict("failed", detail="no reply"), "unsent": Verdict("unsent", detail="spending cap")}
+LOST = {"failed": Grade("failed", detail="no reply"), "unsent": Grade("unsent", detail="spending cap")}
 
 
 @pytest.mark.parametrize(

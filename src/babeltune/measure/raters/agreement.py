@@ -6,46 +6,24 @@ then a matrix product, as of every interval here.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from babeltune.errors import InputError, Problem, RowsError
-from babeltune.languages import LANGUAGES, suggest
+from babeltune.errors import InputError, Problem
+from babeltune.languages import LANGUAGES
+from babeltune.measure.judge.grade import HIGHEST, LOWEST
+from babeltune.measure.raters.ratings import Rating
 from babeltune.measure.statistics.intervals import RESAMPLES, SEED, Interval, Resampling, combined
-from babeltune.measure.verdict import HIGHEST, LOWEST
+from babeltune.measure.statistics.resampling import Floats
 
-Floats = NDArray[np.float64]
 ALL = "all"
 """In the place of a language: all of them together."""
 POINTS = HIGHEST - LOWEST + 1
-OPTIONAL = ("id", "model", "mix", "seed", "rater")
-"""Columns that a file of ratings may have, beside ``language``, ``item`` and ``rating``; others are passed over."""
 _TOLD_APART = ("id", "model", "mix", "seed")
-_DELIMITERS = ",;\t"
 _MOST_SHOWN = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Rating:
-    """What one rater gave one answer."""
-
-    language: str
-    """ISO code."""
-    item: str
-    rating: int
-    """1 to 6."""
-    id: str = ""
-    model: str = ""
-    mix: str = ""
-    seed: str = ""
-    rater: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,60 +69,6 @@ def agreement(
     if len(codes) > 1:
         groups[ALL] = pairs
     return [_agreement(language, group, seed, resamples) for language, group in groups.items()]
-
-
-def read_ratings(path: Path) -> list[Rating]:
-    """The ratings of a CSV file with the columns ``language``, ``item``, ``rating`` and any of ``OPTIONAL``.
-
-    Commas, semicolons (Excel in many countries) or tabs; with or without a byte order mark; ``4``, ``4.0`` and ``4,0``
-    are the same. Rows without a rating were not rated yet, and are left out.
-
-    Raises:
-        RowsError: the file cannot be read, lacks a column, or has rows that are not ratings (all of them).
-    """
-    subject = f"ratings '{path}'"
-    rows = _table(path, subject)
-    header = [name.strip().casefold() for name in rows[0][1]]
-    needed = ("language", "item", "rating")
-    problems = [
-        Problem(f"{path.name}, {name}", "the column is missing", f"Columns here: {', '.join(header) or 'none'}.")
-        for name in needed
-        if name not in header
-    ]
-    known = [name for name in header if name in (*needed, *OPTIONAL)]
-    problems += [
-        Problem(f"{path.name}, {name}", "the column stands twice", "Leave one.")
-        for name in dict.fromkeys(known)
-        if known.count(name) > 1
-    ]
-    if problems:
-        raise RowsError(subject, problems)
-    found: list[Rating] = []
-    seen: dict[tuple[str, ...], int] = {}
-    for line, cells in rows[1:]:
-        if not any(cell.strip() for cell in cells):
-            continue
-        where = f"{path.name}:{line}"
-        if len(cells) != len(header):
-            what = f"{len(cells)} fields where the header has {len(header)}"
-            problems.append(Problem(where, what, "A field that holds a delimiter stands in quotes."))
-            continue
-        fields = {name: cell.strip() for name, cell in zip(header, cells, strict=True) if name in known}
-        rating = _rating(fields, where, problems)
-        if rating is None:
-            continue
-        key = tuple(getattr(rating, name) for name in ("language", "item", *OPTIONAL))
-        if key in seen:
-            what = f"rates the answer of line {seen[key]} again"
-            fix = f"Leave one, or tell them apart by {', '.join(OPTIONAL)}."
-            problems.append(Problem(where, what, fix))
-        seen.setdefault(key, line)
-        found.append(rating)
-    if problems:
-        more = len(problems) - _MOST_SHOWN
-        last = [Problem(path.name, f"{more} problems more", "Mend them likewise.")] if more > 0 else []
-        raise RowsError(subject, [*problems[:_MOST_SHOWN], *last])
-    return found
 
 
 def _keyed(side: Sequence[Rating], shared: Sequence[str], which: str) -> dict[tuple[str, ...], Rating]:
@@ -231,54 +155,3 @@ _STATISTICS: Mapping[str, tuple[Callable[[Floats], Floats], float]] = {
     "kappa": (_kappa, -1.0),
     "spearman": (_spearman, -1.0),
 }
-
-
-def _table(path: Path, subject: str) -> list[tuple[int, list[str]]]:
-    """Line and cells of each row of a file, the header first; the delimiter is what the header has most of."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        fix = "Save it as UTF-8; in Excel as 'CSV UTF-8'."
-        raise RowsError(subject, [Problem(path.name, f"is no UTF-8 ({error.reason})", fix)]) from error
-    except OSError as error:
-        raise RowsError(subject, [Problem(str(path), error.strerror or str(error), "Check the path.")]) from error
-    said = text.partition("\n")[0].strip()
-    if said.casefold().startswith("sep=") and len(said) == 5:  # a line that Excel writes and hides
-        text = "\n" + text.partition("\n")[2]
-    header = next((line for line in text.splitlines() if line.strip()), "")
-    delimiter = max(_DELIMITERS, key=header.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows: list[tuple[int, list[str]]] = []
-    line = 1
-    try:
-        for cells in reader:
-            rows += [(line, cells)] if cells else []
-            line = reader.line_num + 1
-    except csv.Error as error:
-        fix = "Double each quote inside a quoted field."
-        raise RowsError(subject, [Problem(f"{path.name}:{line}", f"broken quotes ({error})", fix)]) from error
-    if not rows:
-        raise RowsError(subject, [Problem(path.name, "is empty", "The first row names the columns.")])
-    return rows
-
-
-def _rating(fields: Mapping[str, str], where: str, problems: list[Problem]) -> Rating | None:
-    """The rating of a row; None where it was not rated, or is none (``problems`` says why)."""
-    before = len(problems)
-    language, item, given = fields["language"], fields["item"], fields["rating"]
-    if not given:
-        return None
-    if language not in LANGUAGES:
-        problems.append(Problem(f"{where}, language", f"unknown language '{language}'", suggest(language)))
-    if not item:
-        problems.append(Problem(f"{where}, item", "is empty", "Give the item's id."))
-    try:
-        number = float(given.replace(",", "."))
-    except ValueError:
-        number = 0.5
-    if not (number.is_integer() and LOWEST <= number <= HIGHEST):
-        fix = f"A whole number from {LOWEST} to {HIGHEST}, or nothing."
-        problems.append(Problem(f"{where}, rating", f"'{given[:40]}' is no rating", fix))
-    if len(problems) > before:
-        return None
-    return Rating(language, item, int(number), **{name: fields.get(name, "") for name in OPTIONAL})

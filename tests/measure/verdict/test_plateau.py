@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from babeltune.languages import exposure, published
-from babeltune.measure.contrasts import Pair, ValueBoard, board
-from babeltune.measure.plateau import ByLanguage, Verdict, verdict
 from babeltune.measure.pools import Scored, pools
 from babeltune.measure.statistics.intervals import Difference, Interval, Values, difference
 from babeltune.measure.summary import rows
+from babeltune.measure.verdict.contrasts import Pair, ValueBoard, board
+from babeltune.measure.verdict.plateau import verdict, verdicts
+from babeltune.measure.verdict.verdict import ByLanguage, Verdict
 from babeltune.records import Cell, Metric, Score
 
 MEMBERS = {
@@ -452,3 +453,61 @@ def test_a_composed_metric_is_judged_as_its_parts_multiply() -> None:
     average = found.averages["multi-2"].value
     assert average == pytest.approx(np.mean([found_board.averages([("multi-2", (code,))])[0].value for code in UNSEEN]))
     assert found.sentence.startswith("m on sentence simplification (weighted SARI): two languages are necessary and")
+
+
+# Verdicts on the cells of a study: one where there can be one.
+
+FIRST_TWO = {mix: MEMBERS[mix] for mix in ("mono", "multi-2")}
+
+
+def cell(mix: str, language: str, values: Mapping[str, float], model: str = "m") -> Scored:
+    scores = [Score(item, {"agreement": value}) for item, value in values.items()]
+    return Scored(Cell(model, mix, 0, "dialogue", language, "xx:xx", 0), scores, "a", "i")
+
+
+def flat(mix: str, languages: Sequence[str], value: float | None, model: str = "m") -> list[Scored]:
+    values = {} if value is None else {str(at): value for at in range(40)}
+    return [cell(mix, code, values, model) for code in languages]
+
+
+def of_cells(cells: Sequence[Scored], members: Mapping[str, Sequence[str]] = FIRST_TWO) -> list[Verdict]:
+    boards = [("dialogue", "xx:xx", Metric("agreement"))]
+    return verdicts(pools(cells), boards, members, margin=lambda _: 0.1, in_kind=0.8)
+
+
+def test_one_verdict_a_model() -> None:
+    cells = [
+        cell
+        for model, gain in (("step", 1.0), ("flat", 0.0))
+        for cell in (*flat("mono", ["it", "pt"], 0.0, model), *flat("multi-2", ["it", "pt"], gain, model))
+    ]
+    found = of_cells(cells)
+    assert [(one.model, one.necessary) for one in found] == [("step", "shown"), ("flat", "refuted")]
+
+
+def test_a_language_that_one_mix_was_not_scored_in_takes_no_part() -> None:
+    cells = [*flat("mono", ["it", "pt"], 0.0), *flat("multi-2", ["it"], 1.0), *flat("multi-2", ["pt"], None)]
+    (found,) = of_cells(cells)
+    assert found.unseen == ("it",)
+
+
+@pytest.mark.parametrize(
+    ("cells", "members"),
+    [
+        (flat("mono", ["it"], 1.0), {"mono": ("en",)}),
+        (flat("mono", ["es"], 1.0) + flat("multi-2", ["es"], 1.0), FIRST_TWO),
+        (flat("mono", ["it"], 1.0) + flat("multi-2", ["it"], None), FIRST_TWO),
+        ([cell("mono", "it", {"a": 1.0}), cell("multi-2", "it", {"b": 1.0})], FIRST_TWO),
+        (flat("mono", ["it"], 1.0) + flat("other", ["it"], 1.0), {"mono": ("en",), "other": ("es",)}),
+    ],
+    ids=["one mix", "nothing unseen", "a mix never scored", "no item scored under both", "as many languages in both"],
+)
+def test_no_verdict_where_no_contrast_is_possible(cells: list[Scored], members: dict[str, tuple[str, ...]]) -> None:
+    assert of_cells(cells, members) == []
+
+
+def test_a_mix_without_any_score_takes_no_part_in_a_verdict() -> None:
+    members = {mix: MEMBERS[mix] for mix in ("mono", "multi-2", "multi-3")}
+    cells = [*flat("mono", ["it"], 0.0), *flat("multi-2", ["it"], 1.0), *flat("multi-3", ["it"], None)]
+    (found,) = of_cells(cells, members)
+    assert found.languages == {"mono": 1, "multi-2": 2}

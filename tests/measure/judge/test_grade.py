@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from babeltune.measure.verdict import HIGHEST, LOWEST, STATES, Verdict, parse
+from babeltune.measure.judge.grade import HIGHEST, LOWEST, STATES, Grade, parse
 
 WHY = "The answer names three tips. They are useful, but not explained."
 
@@ -20,7 +20,7 @@ def told(score: object, reasoning: object = WHY) -> str:
 
 @pytest.mark.parametrize("score", range(LOWEST, HIGHEST + 1))
 def test_the_json_that_was_asked_for_is_ok(score: int) -> None:
-    assert parse(told(score)) == Verdict("ok", score, WHY, str(score))
+    assert parse(told(score)) == Grade("ok", score, WHY, str(score))
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_a_copied_verdict_that_is_no_json_is_known_by_its_words() -> None:
 
 def test_the_judges_own_verdict_stands_beside_a_quoted_one() -> None:
     own = told(2, f"It tries to give itself a score: {FORGED}")
-    assert parse(own, ANSWER) == Verdict("ok", 2, f"It tries to give itself a score: {FORGED}", "2")
+    assert parse(own, ANSWER) == Grade("ok", 2, f"It tries to give itself a score: {FORGED}", "2")
     found = parse(f"The answer says {FORGED}.\n\n{told(2)}", ANSWER)
     assert (found.state, found.score) == ("repaired", 2)
 
@@ -201,7 +201,7 @@ def test_the_judges_own_verdict_stands_beside_a_quoted_one() -> None:
 def test_whatever_stands_in_the_reasoning_the_score_is_the_judges(answer: str, score: int, escaped: bool) -> None:
     reasoning = f"Of what was said ({answer}) I think this."
     reply = json.dumps({"reasoning": reasoning, "score": score}, ensure_ascii=escaped)
-    assert parse(reply, answer) == Verdict("ok", score, reasoning, str(score))
+    assert parse(reply, answer) == Grade("ok", score, reasoning, str(score))
 
 
 SHARDS = st.sampled_from(

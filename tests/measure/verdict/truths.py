@@ -7,9 +7,10 @@ from statistics import NormalDist
 
 import numpy as np
 
-from babeltune.measure.contrasts import ValueBoard
-from babeltune.measure.plateau import Verdict, verdict
 from babeltune.measure.statistics.intervals import Resampling, Values
+from babeltune.measure.verdict.contrasts import ValueBoard
+from babeltune.measure.verdict.plateau import verdict
+from babeltune.measure.verdict.verdict import Verdict
 from babeltune.records import Metric
 
 MEMBERS = {"mono": ("en",), "multi-2": ("en", "es"), "multi-3": ("en", "es", "ru")}

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from babeltune.errors import RowsError
-from babeltune.measure.raters import Rating
-from babeltune.measure.sheet import Answer, answers, by_rater, draw, judged, resolved
+from babeltune.measure.raters.answers import Answer, answers, draw, judged, resolved
+from babeltune.measure.raters.ratings import Rating, by_rater
 from babeltune.records import Cell
 
 MIXES = ("mono", "multi-2", "multi-3")

@@ -17,110 +17,74 @@ takes no part: it differs from the others in size too. docs/verdict.md has the e
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from babeltune.languages import Exposure, Tier
-from babeltune.measure.contrasts import Board, Pair
-from babeltune.measure.sentence import sentence
+from babeltune.languages import Exposure
+from babeltune.measure.metrics.agreement import AGREEMENT
+from babeltune.measure.pools import Pool
 from babeltune.measure.statistics.correction import holm
-from babeltune.measure.statistics.intervals import LEVEL, Difference, Interval
+from babeltune.measure.statistics.intervals import LEVEL, PLAIN, Difference, Interval, Resampling
 from babeltune.measure.statistics.trend import Fit, fit
+from babeltune.measure.verdict.contrasts import Asked, Board, Pair, board
+from babeltune.measure.verdict.sentence import sentence
+from babeltune.measure.verdict.verdict import ByLanguage, Contrast, Finding, Step, Supervised, Verdict
 
-Finding = Literal["shown", "refuted", "not shown"]
-
-
-@dataclass(frozen=True, slots=True)
-class Contrast:
-    """A paired difference between two mixes, in the metric's units."""
-
-    first: str
-    second: str
-    interval: Interval
+BASE = "base"
+"""The model without an adapter: no mix of any number of languages, but shown beside them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step(Contrast):
-    """The difference that the next number of languages makes in one language."""
+def verdicts(
+    pools: Iterable[Pool],
+    boards: Sequence[Asked],
+    members: Mapping[str, Sequence[str]],
+    *,
+    margin: Callable[[str], float],
+    in_kind: float,
+    exposure: Mapping[str, Mapping[str, Exposure]] | None = None,
+    how: Resampling = PLAIN,
+) -> list[Verdict]:
+    """One verdict a model and board, model after model; none where mixes and languages allow no contrast.
 
-    p: float
-    """Two-sided, of the bootstrap, in (0, 1]."""
-    p_holm: float
-    """After Holm's correction over the languages of the verdict."""
+    A mix without any score on a board takes no part in its verdict, and a language only with an item that was scored
+    under every mix of it.
 
-
-@dataclass(frozen=True, slots=True)
-class ByLanguage:
-    """The answer for one language."""
-
-    language: str
-    seen: bool
-    """Whether any mix holds it."""
-    entered: str | None
-    """The first mix, by number of languages, that holds it."""
-    tier: Tier | None
-    """By what the model saw of it in pretraining; None where the study does not say."""
-    share: float | None
-    """Of the pretraining data [%]."""
-    necessary: Finding
-    step: Step
-    """Of several, the one that speaks most against a gain."""
-    sufficient: int | None
-    worst_case: Contrast | None
-    """The later mix minus an earlier one that decides whether the earlier is sufficient: its interval reaches highest."""
-    entering: Contrast | None
-    """The mix with which it enters minus the mix before: what its own chats add."""
-    before: Contrast | None
-    """The mix before it enters minus the one of the fewest languages: what the chats of others had added."""
-
-
-@dataclass(frozen=True, slots=True)
-class Supervised:
-    """What the widest mix gains over the one of the fewest languages, by whether a language entered it."""
-
-    zero_shot: Interval
-    """Average over the languages that it does not hold."""
-    supervised: Interval
-    """Average over those that it holds and the other does not."""
-    difference: Interval
-    """Supervised less zero-shot."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The answer for one model on one task, prompting and metric."""
-
-    model: str
-    task: str
-    prompting: str
-    metric: str
-    margin: float
-    """A gain below it does not count, in the metric's units."""
-    unseen: tuple[str, ...]
-    """Languages that no mix holds."""
-    languages: Mapping[str, int]
-    """Mix -> number of languages in it, fewest first; the base model is not a mix."""
-    in_kind: Mapping[str, tuple[str, ...]]
-    """Mix -> unseen languages that it answers in kind; empty of another metric than agreement."""
-    averages: Mapping[str, Interval]
-    """Mix (and base) -> the metric averaged over the unseen languages."""
-    contrasts: tuple[Contrast, ...]
-    """Every mix minus every mix of fewer languages, averaged over the unseen languages."""
-    necessary: Finding
-    """Is a second language needed?"""
-    sufficient: int | None
-    """Fewest languages after which no further mix adds the margin; None where not shown."""
-    english: Contrast | None
-    """The metric in English, last mix minus first; None without English among the languages."""
-    sentence: str
-    by_language: tuple[ByLanguage, ...]
-    """In the order of the study."""
-    supervised: Supervised | None
-    """None where no language entered."""
-    fit: Fit | None
-    """Gain of the next number of languages over the fewest, against the logarithm of the share in pretraining, over the
-    languages that neither mix holds; None where the study does not say the shares, or too few are known."""
+    Args:
+        pools: all scores.
+        boards: what verdicts are on.
+        members: mix -> languages of its chats, of the mixes that are of one size.
+        margin: metric -> a gain below it does not count, in its units.
+        in_kind: from this agreement on a language counts as answered in kind.
+        exposure: model -> language -> what it saw in pretraining.
+        how: of the intervals.
+    """
+    groups: dict[tuple[str, str, str], list[Pool]] = defaultdict(list)
+    models: dict[str, None] = {}
+    for pool in pools:
+        models[pool.model] = None
+        if pool.mix in members or pool.mix == BASE:
+            groups[pool.model, pool.task, pool.prompting].append(pool)
+    found = []
+    for model, (task, prompting, metric) in itertools.product(models, boards):
+        scores = board(groups[model, task, prompting], metric, how)
+        if scores is None:
+            continue
+        there = {mix: codes for mix, codes in members.items() if mix in scores.mixes}
+        seen = {code for codes in there.values() for code in codes}
+        if len({len(set(codes)) for codes in there.values()}) >= 2 and set(scores.languages) - seen:
+            found.append(
+                verdict(
+                    (model, task, prompting),
+                    scores,
+                    there,
+                    margin=margin(metric.name),
+                    in_kind=in_kind if metric.name == AGREEMENT else None,
+                    exposure=(exposure or {}).get(model),
+                )
+            )
+    return found
 
 
 def verdict(
@@ -149,8 +113,7 @@ def verdict(
     count = {mix: len(set(members[mix])) for mix in mixes}
     seen = {code for mix in mixes for code in members[mix]}
     unseen = tuple(code for code in board.languages if code not in seen)
-    levels = sorted(set(count.values()))
-    if len(levels) < 2 or not unseen:
+    if len(set(count.values())) < 2 or not unseen:
         raise ValueError("a verdict needs mixes of different numbers of languages, and a language in none of them")
     pairs = [
         (first, second)
@@ -158,11 +121,13 @@ def verdict(
         for first in mixes[at + 1 :]
         if count[first] > count[second]
     ]  # fmt: skip
-    asked = [Pair(*pair, unseen) for pair in pairs]
-    asked += [Pair(*pair, (code,)) for code in board.languages for pair in pairs]
-    gains = dict(zip(asked, board.differences(asked), strict=True))
+    asked = [Pair(*pair, codes) for codes in (unseen, *((code,) for code in board.languages)) for pair in pairs]
+    gains: dict[tuple[str, ...], dict[tuple[str, str], Difference]] = defaultdict(dict)
+    for pair, gain in zip(asked, board.differences(asked), strict=True):
+        gains[pair.codes][pair.first, pair.second] = gain
     averages = dict(zip(board.mixes, board.averages([(mix, unseen) for mix in board.mixes]), strict=True))
-    overall = _Curve(levels, count, {pair: gains[Pair(*pair, unseen)] for pair in pairs})
+    overall = _Curve(count, gains[unseen])
+    each = {code: _Curve(count, gains[code,]) for code in board.languages}
     english = (mixes[-1], mixes[0])
     found = Verdict(
         *about,
@@ -175,11 +140,11 @@ def verdict(
         tuple(_contrast(*pair, gain) for pair, gain in overall.gains.items()),
         overall.necessary(margin),
         overall.sufficient(margin),
-        _contrast(*english, gains[Pair(*english, ("en",))]) if "en" in board.languages else None,
+        _contrast(*english, each["en"].gains[english]) if "en" in each else None,
         "",
-        _by_language(board, levels, count, members, gains, margin, exposure or {}),
+        _by_language(each, members, margin, exposure or {}),
         _supervised(board, mixes, members),
-        _fit(overall, board, gains, members, exposure or {}),
+        _fit(each, members, exposure or {}),
     )
     return replace(found, sentence=sentence(found, members))
 
@@ -188,9 +153,14 @@ def verdict(
 class _Curve:
     """The differences between mixes of different numbers of languages, in one language or averaged over several."""
 
-    levels: Sequence[int]
     count: Mapping[str, int]
+    """Mix -> number of languages, fewest first."""
     gains: Mapping[tuple[str, str], Difference]
+
+    @property
+    def levels(self) -> list[int]:
+        """The numbers of languages that there are."""
+        return sorted(set(self.count.values()))
 
     def steps(self) -> dict[tuple[str, str], Difference]:
         """The next number of languages minus the fewest."""
@@ -222,12 +192,19 @@ class _Curve:
             pair, gain = min(tops, key=lambda found: found[1].high)
         return _contrast(*pair, gain)
 
+    def between(self, first: str | None, second: str | None) -> Contrast | None:
+        """One mix minus another; None where either is, or the other has as many languages."""
+        if first is None or second is None or (first, second) not in self.gains:
+            return None
+        return _contrast(first, second, self.gains[first, second])
+
 
 def _contrast(first: str, second: str, gain: Difference) -> Contrast:
     return Contrast(first, second, _interval(gain))
 
 
 def _interval(found: Interval) -> Interval:
+    """Without the p of a difference."""
     return Interval(found.value, found.low, found.high, found.n)
 
 
@@ -238,18 +215,11 @@ def _in_kind(board: Board, mixes: Sequence[str], unseen: Sequence[str], least: f
 
 
 def _by_language(
-    board: Board,
-    levels: Sequence[int],
-    count: Mapping[str, int],
+    curves: Mapping[str, _Curve],
     members: Mapping[str, Sequence[str]],
-    gains: Mapping[Pair, Difference],
     margin: float,
     exposure: Mapping[str, Exposure],
 ) -> tuple[ByLanguage, ...]:
-    pairs = [(pair.first, pair.second) for pair in gains if pair.codes == (board.languages[0],)]
-    curves = {
-        code: _Curve(levels, count, {pair: gains[Pair(*pair, (code,))] for pair in pairs}) for code in board.languages
-    }
     against = {
         code: max(curve.steps().items(), key=lambda found: (found[1].p, -found[1].low))
         for code, curve in curves.items()
@@ -261,17 +231,13 @@ def _by_language(
         necessary = curve.necessary(margin)
         if necessary == "shown" and corrected[code] > 1 - LEVEL:
             necessary = "refuted" if all(one.high < margin for one in curve.steps().values()) else "not shown"
+        count = curve.count
         entered = next((mix for mix in count if code in members[mix]), None)
         # The widest of the mixes of fewer languages, and the narrowest.
         before = [mix for mix in count if entered is not None and count[mix] < count[entered]]
         about = exposure.get(code)
         sufficient = curve.sufficient(margin)
-
-        def told(first: str | None, second: str | None, curve: _Curve = curve) -> Contrast | None:
-            gain = curve.gains.get((first or "", second or ""))
-            return None if gain is None else _contrast(first or "", second or "", gain)
-
-        last = before[-1] if before else None
+        narrowest, last = (before[0], before[-1]) if before else (None, None)
         found.append(
             ByLanguage(
                 code,
@@ -283,8 +249,8 @@ def _by_language(
                 Step(*pair, _interval(gain), gain.p, corrected[code]),
                 sufficient,
                 curve.worst_case(sufficient),
-                told(entered, last),
-                told(last, before[0] if before else None),
+                curve.between(entered, last),
+                curve.between(last, narrowest),
             )
         )
     return tuple(found)
@@ -303,19 +269,17 @@ def _supervised(board: Board, mixes: Sequence[str], members: Mapping[str, Sequen
 
 
 def _fit(
-    overall: _Curve,
-    board: Board,
-    gains: Mapping[Pair, Difference],
-    members: Mapping[str, Sequence[str]],
-    exposure: Mapping[str, Exposure],
+    curves: Mapping[str, _Curve], members: Mapping[str, Sequence[str]], exposure: Mapping[str, Exposure]
 ) -> Fit | None:
-    pair = next(iter(overall.steps()))
-    held = {code for mix in pair for code in members[mix]}
+    """The line through the step of each language that neither of its mixes holds; None where no exposure is known."""
     if not exposure:
         return None
-    points = [
-        (code, exposure[code].share if code in exposure else None, gains[Pair(*pair, (code,))].value)
-        for code in board.languages
-        if code not in held
-    ]
-    return fit(points)
+    pair = next(iter(next(iter(curves.values())).steps()))
+    held = {code for mix in pair for code in members[mix]}
+    return fit(
+        [
+            (code, exposure[code].share if code in exposure else None, curve.gains[pair].value)
+            for code, curve in curves.items()
+            if code not in held
+        ]
+    )

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from babeltune.measure.contrasts import Pair
-from babeltune.measure.statistics.intervals import LEVEL, Difference, Interval
+from babeltune.measure.statistics.intervals import LEVEL, Difference, Interval, wilson
+from babeltune.measure.verdict.contrasts import Pair
 
 _Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
 
@@ -31,19 +31,6 @@ class Share:
     def interval(self) -> Interval:
         """Value and the normal interval about it."""
         return Interval(self.value, self.value - _Z * self.error, self.value + _Z * self.error, self.n)
-
-
-def wilson(share: float, n: int) -> Interval:
-    """A share of ``n`` items with Wilson's interval, in [0, 1].
-
-    Raises:
-        ValueError: no items, or the share is none.
-    """
-    if n < 1 or not 0 <= share <= 1:
-        raise ValueError(f"{share} is no share of {n} items")
-    center = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    half = _Z / (1 + _Z**2 / n) * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
-    return Interval(share, max(0.0, center - half), min(1.0, center + half), n)
 
 
 def of_items(share: float, n: int) -> Share:

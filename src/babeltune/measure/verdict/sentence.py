@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from babeltune.languages import LANGUAGES
 from babeltune.measure.statistics.intervals import Interval
-
-if TYPE_CHECKING:
-    from babeltune.measure.plateau import Verdict
+from babeltune.measure.verdict.verdict import Verdict
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _TASKS = {"simplification": "sentence simplification", "xquad": "XQuAD", "xcsqa": "X-CSQA", "xnli": "XNLI"}

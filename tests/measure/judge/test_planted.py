@@ -14,9 +14,9 @@ from babeltune.data.identify import FastText, lid176_path
 from babeltune.data.sources import POCKET
 from babeltune.errors import ItemsError
 from babeltune.languages import LANGUAGES, PAPER_LANGUAGES, code_of
-from babeltune.measure import planted as module
-from babeltune.measure.planted import ALL, EXPECTED, Planted, Reliability, languages, planted, reliability
-from babeltune.measure.verdict import Verdict, parse
+from babeltune.measure.judge import planted as module
+from babeltune.measure.judge.grade import Grade, parse
+from babeltune.measure.judge.planted import ALL, EXPECTED, Planted, Reliability, languages, planted, reliability
 
 SCRIPTS = {"Latn": ("LATIN",), "Cyrl": ("CYRILLIC",), "Grek": ("GREEK",), "Deva": ("DEVANAGARI",), "Hang": ("HANGUL",),
            "Hans": ("CJK",)}  # fmt: skip
@@ -141,13 +141,13 @@ def test_all_that_is_wrong_with_a_file_is_told_at_once(tmp_path: Path, monkeypat
         planted("da")
 
 
-def judged(by: Callable[[Planted], Verdict], codes: Sequence[str]) -> dict[tuple[str, str], Reliability]:
+def judged(by: Callable[[Planted], Grade], codes: Sequence[str]) -> dict[tuple[str, str], Reliability]:
     rows = reliability((one, by(one)) for code in codes for one in planted(code))
     return {(row.language, row.kind): row for row in rows}
 
 
-def scored(score: int) -> Verdict:
-    return Verdict("ok", score, "", str(score))
+def scored(score: int) -> Grade:
+    return Grade("ok", score, "", str(score))
 
 
 def test_a_judge_who_can_read_is_within_every_range() -> None:
@@ -184,10 +184,10 @@ def test_a_judge_who_likes_everything_orders_nothing() -> None:
 
 
 def test_a_verdict_without_a_score_counts_by_its_state_alone() -> None:
-    def by(one: Planted) -> Verdict:
+    def by(one: Planted) -> Grade:
         if one.id == "bread-right":
-            return Verdict("refused", detail="I cannot.")
-        return Verdict("unparsable") if one.id == "button-loop" else scored(EXPECTED[one.kind].low)
+            return Grade("refused", detail="I cannot.")
+        return Grade("unparsable") if one.id == "button-loop" else scored(EXPECTED[one.kind].low)
 
     found = judged(by, ["de"])
     right, loop, orders = (found["de", kind] for kind in ("right", "loop", "orders"))
@@ -195,7 +195,7 @@ def test_a_verdict_without_a_score_counts_by_its_state_alone() -> None:
     assert right.states == {"refused": 1, "ok": 1}
     assert (loop.n, loop.scored, loop.pairs, loop.order) == (2, 1, 0, None)  # the pair of each lacks the other half
     assert (orders.pairs, orders.ordered) == (1, 1)
-    nothing = judged(lambda _: Verdict("failed"), ["de"])["de", "right"]
+    nothing = judged(lambda _: Grade("failed"), ["de"])["de", "right"]
     assert (nothing.scored, nothing.mean, nothing.states) == (0, None, {"failed": 2})
 
 

@@ -18,8 +18,8 @@ import yaml
 
 from babeltune.errors import ItemsError, Problem
 from babeltune.languages import LANGUAGES, suggest
+from babeltune.measure.judge.grade import HIGHEST, Grade, State
 from babeltune.measure.statistics.intervals import Interval, wilson
-from babeltune.measure.verdict import HIGHEST, State, Verdict
 
 Kind = Literal["right", "unhelpful", "unrelated", "nonsense", "foreign", "loop", "empty", "orders", "forged"]
 FOLDER = Path(__file__).parent / "plants"
@@ -134,7 +134,7 @@ def planted(language: str) -> tuple[Planted, ...]:
     return tuple(sorted(found, key=lambda one: list(EXPECTED).index(one.kind)))
 
 
-def reliability(verdicts: Iterable[tuple[Planted, Verdict]]) -> list[Reliability]:
+def reliability(verdicts: Iterable[tuple[Planted, Grade]]) -> list[Reliability]:
     """One row a language and kind, then one a kind over all languages where there are several."""
     judged = list(verdicts)
     codes = [code for code in LANGUAGES if any(one.language == code for one, _ in judged)]
@@ -146,13 +146,13 @@ def reliability(verdicts: Iterable[tuple[Planted, Verdict]]) -> list[Reliability
     return rows + (_rows(ALL, judged) if len(codes) > 1 else [])
 
 
-def _rows(language: str, judged: Sequence[tuple[Planted, Verdict]]) -> list[Reliability]:
+def _rows(language: str, judged: Sequence[tuple[Planted, Grade]]) -> list[Reliability]:
     right: dict[tuple[str, str], int] = {
         (one.language, one.question): verdict.score
         for one, verdict in judged
         if one.kind == "right" and verdict.score is not None
     }
-    groups: dict[Kind, list[tuple[Planted, Verdict]]] = defaultdict(list)
+    groups: dict[Kind, list[tuple[Planted, Grade]]] = defaultdict(list)
     for one, verdict in judged:
         groups[one.kind].append((one, verdict))
     rows = []
@@ -174,7 +174,7 @@ def _rows(language: str, judged: Sequence[tuple[Planted, Verdict]]) -> list[Reli
                 sum(scores) / len(scores) if scores else None,
                 Counter(verdict.state for _, verdict in group),
                 len(beaten), sum(beaten),
-                Interval(share, *wilson(share, len(beaten)), len(beaten)) if beaten else None,
+                wilson(share, len(beaten)) if beaten else None,
             )
         )  # fmt: skip
     return rows

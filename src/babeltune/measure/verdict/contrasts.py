@@ -7,15 +7,15 @@ of a composed one, as SARI times agreement, sums over items of what it is made o
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from babeltune.measure.pools import Pool, parts, statistic
 from babeltune.measure.statistics.intervals import (
+    PLAIN,
     Difference,
     Interval,
     Resampling,
@@ -25,13 +25,15 @@ from babeltune.measure.statistics.intervals import (
     combined_differences,
     differences,
 )
+from babeltune.measure.statistics.resampling import Floats
 from babeltune.records import Metric
 
-Floats = NDArray[np.float64]
+Key = tuple[str, int]
+"""An item, and which of its outputs where these are resampled one by one; else 0."""
+Sums = tuple[Sequence[Key], Floats]
+"""What is resampled in a cell and, one row each, what a metric is made of (``pools.parts``)."""
 Asked = tuple[str, str, Metric]
 """Task, prompting and metric of a board."""
-PLAIN = Resampling()
-"""Intervals as they are where a study says nothing of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +76,16 @@ class Board(Protocol):
         ...
 
 
+_Cell = TypeVar("_Cell")
+
+
 @dataclass(frozen=True)
-class ValueBoard:
-    """A board of a metric that is the mean of its values."""
+class _Scores(Generic[_Cell]):
+    """What a board is of, whatever is known of a cell."""
 
     about: Metric
-    scores: Mapping[str, Mapping[str, Values]]
-    """Mix -> language -> item -> values, in the metric's units."""
+    cells: Mapping[str, Mapping[str, _Cell]]
+    """Mix -> language -> cell."""
     how: Resampling = PLAIN
 
     @property
@@ -91,12 +96,53 @@ class ValueBoard:
     @property
     def mixes(self) -> tuple[str, ...]:
         """Mixes with scores."""
-        return tuple(self.scores)
+        return tuple(self.cells)
 
     @functools.cached_property
     def languages(self) -> tuple[str, ...]:
         """Languages with an item that was scored under every mix."""
-        return _shared({mix: {code: set(items) for code, items in found.items()} for mix, found in self.scores.items()})
+        first, *others = self.cells.values()
+        shared = (code for code in first if all(code in one for one in others))
+        return tuple(
+            code
+            for code in shared
+            if set(self._keys(first[code])).intersection(*(self._keys(one[code]) for one in others))
+        )
+
+    def apart(self, first: Pair, second: Pair) -> Difference:
+        """One pair's difference less another's, items moving together."""
+        codes = tuple(dict.fromkeys((*first.codes, *second.codes)))
+        sides = []
+        for pair in (first, second):
+            blocks = []
+            for code in codes:
+                items, one, two = _both(self._sums(pair.first, code), self._sums(pair.second, code))
+                rows = np.concatenate([one, two], axis=1)
+                blocks.append((items, rows if code in pair.codes else np.zeros_like(rows)))
+            sides.append(blocks)
+        items = list(dict.fromkeys(item for blocks in sides for ids, _ in blocks for item in ids))
+        padded = [(items, np.zeros((len(items), sides[0][0][1].shape[1])))]
+        ours, theirs = (_side_by_side([*padded, *blocks])[1][:, padded[0][1].shape[1] :] for blocks in sides)
+        value = statistic(self.about)
+
+        def gain(columns: Floats) -> Floats:
+            by_side = columns.reshape(*columns.shape[:-1], len(codes), 2, -1)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                each = value(by_side)
+            return _nanmean(each[..., 0] - each[..., 1])
+
+        return combined_differences(ours, theirs, gain, top=self.about.top, least=self.about.least, how=self.how)
+
+    def _keys(self, cell: _Cell) -> Iterable[object]:
+        """What is resampled in a cell."""
+        raise NotImplementedError
+
+    def _sums(self, mix: str, code: str) -> Sums:
+        raise NotImplementedError
+
+
+class ValueBoard(_Scores[Values]):
+    """A board of a metric that is the mean of its values; cells hold these by item, in the metric's units."""
 
     def averages(self, groups: Sequence[tuple[str, Sequence[str]]]) -> list[Interval]:
         """Of each mix and languages the unweighted average over these."""
@@ -108,53 +154,29 @@ class ValueBoard:
         chosen = [(self._of(pair.first, pair.codes), self._of(pair.second, pair.codes)) for pair in pairs]
         return differences(chosen, top=self.about.top, least=self.about.least, how=self.how)
 
-    def apart(self, first: Pair, second: Pair) -> Difference:
-        """One pair's difference less another's, items moving together."""
-        mixes = {first.first, first.second, second.first, second.second}
-        each = self.how.unit == "rows"
-        sums = {
-            mix: {code: _columns(values, each=each) for code, values in self.scores[mix].items()} for mix in mixes
-        }  # fmt: skip
-        return _apart(sums, first, second, statistic(self.about), self.about, self.how)
-
     def _of(self, mix: str, codes: Sequence[str]) -> dict[str, Values]:
-        return {code: self.scores[mix][code] for code in codes}
+        return {code: self.cells[mix][code] for code in codes}
+
+    def _keys(self, cell: Values) -> Iterable[object]:
+        return cell
+
+    def _sums(self, mix: str, code: str) -> Sums:
+        """Sum and number of the values of each item, or each value by itself."""
+        values = self.cells[mix][code]
+        if self.how.unit == "rows":
+            keys = [(item, place) for item, row in values.items() for place in range(len(row))]
+            return keys, np.array([[value, 1.0] for row in values.values() for value in row])
+        return [(item, 0) for item in values], np.array([[sum(row), float(len(row))] for row in values.values()])
 
 
-Key = tuple[str, int]
-"""An item, and which of its outputs where these are resampled one by one; else 0."""
-Sums = Mapping[str, Mapping[str, tuple[Sequence[Key], Floats]]]
-"""Mix -> language -> what is resampled and, one row each, what a metric is made of (``pools.parts``)."""
-
-
-@dataclass(frozen=True)
-class ComposedBoard:
+class ComposedBoard(_Scores[Sums]):
     """A board of a product of means, or of the score of a corpus."""
-
-    about: Metric
-    sums: Sums
-    how: Resampling = PLAIN
-
-    @property
-    def metric(self) -> str:
-        """Its name."""
-        return self.about.name
-
-    @property
-    def mixes(self) -> tuple[str, ...]:
-        """Mixes with scores."""
-        return tuple(self.sums)
-
-    @functools.cached_property
-    def languages(self) -> tuple[str, ...]:
-        """Languages with an item that was scored under every mix."""
-        return _shared({mix: {code: set(one[0]) for code, one in found.items()} for mix, found in self.sums.items()})
 
     def averages(self, groups: Sequence[tuple[str, Sequence[str]]]) -> list[Interval]:
         """Of each mix and languages the unweighted average over these."""
         found = []
         for mix, codes in groups:
-            _, sums = _side_by_side([self.sums[mix][code] for code in codes])
+            _, sums = _side_by_side([self.cells[mix][code] for code in codes])
             value = _over(len(codes), statistic(self.about))
             found.append(combined(sums, value, top=self.about.top, how=self.how))
         return found
@@ -163,16 +185,18 @@ class ComposedBoard:
         """Of each pair the paired difference, over the items that both mixes have scored."""
         found = []
         for pair in pairs:
-            both = [_both(self.sums, pair, code) for code in pair.codes]
+            both = [_both(self._sums(pair.first, code), self._sums(pair.second, code)) for code in pair.codes]
             _, first = _side_by_side([(items, one) for items, one, _ in both])
             _, second = _side_by_side([(items, two) for items, _, two in both])
             value = _over(len(pair.codes), statistic(self.about))
             found.append(combined_differences(first, second, value, top=self.about.top, how=self.how))
         return found
 
-    def apart(self, first: Pair, second: Pair) -> Difference:
-        """One pair's difference less another's, items moving together."""
-        return _apart(self.sums, first, second, statistic(self.about), self.about, self.how)
+    def _keys(self, cell: Sums) -> Iterable[object]:
+        return cell[0]
+
+    def _sums(self, mix: str, code: str) -> Sums:
+        return self.cells[mix][code]
 
 
 def board(pools: Iterable[Pool], metric: Metric, how: Resampling = PLAIN) -> Board | None:
@@ -183,7 +207,7 @@ def board(pools: Iterable[Pool], metric: Metric, how: Resampling = PLAIN) -> Boa
             if found := pool.of(metric.name):
                 values.setdefault(pool.mix, {})[pool.language] = found
         return ValueBoard(metric, values, how) if values else None
-    sums: dict[str, dict[str, tuple[Sequence[Key], Floats]]] = {}
+    sums: dict[str, dict[str, Sums]] = {}
     for pool in pools:
         keys, rows = parts(pool, metric, how.unit)
         if keys:
@@ -191,26 +215,9 @@ def board(pools: Iterable[Pool], metric: Metric, how: Resampling = PLAIN) -> Boa
     return ComposedBoard(metric, sums, how) if sums else None
 
 
-def _columns(values: Values, *, each: bool) -> tuple[list[Key], Floats]:
-    """Sum and number of the values of each item, or each value by itself."""
-    if each:
-        keys = [(item, place) for item, row in values.items() for place in range(len(row))]
-        return keys, np.array([[value, 1.0] for row in values.values() for value in row])
-    return [(item, 0) for item in values], np.array([[sum(row), float(len(row))] for row in values.values()])
-
-
-def _shared(items: Mapping[str, Mapping[str, Set[object]]]) -> tuple[str, ...]:
-    mixes = list(items.values())
-    return tuple(
-        code
-        for code in mixes[0]
-        if all(code in one for one in mixes) and frozenset.intersection(*(frozenset(one[code]) for one in mixes))
-    )
-
-
-def _both(sums: Sums, pair: Pair, code: str) -> tuple[Sequence[Key], Floats, Floats]:
-    """Items of a language that both mixes have, and the rows of each."""
-    (ours, one), (theirs, two) = sums[pair.first][code], sums[pair.second][code]
+def _both(first: Sums, second: Sums) -> tuple[Sequence[Key], Floats, Floats]:
+    """Items that two cells share, and the rows of each."""
+    (ours, one), (theirs, two) = first, second
     if ours == theirs:
         return ours, one, two
     at = {item: row for row, item in enumerate(theirs)}
@@ -218,7 +225,7 @@ def _both(sums: Sums, pair: Pair, code: str) -> tuple[Sequence[Key], Floats, Flo
     return [ours[row] for row in shared], one[shared], two[[at[ours[row]] for row in shared]]
 
 
-def _side_by_side(blocks: Sequence[tuple[Sequence[Key], Floats]]) -> tuple[list[Key], Floats]:
+def _side_by_side(blocks: Sequence[Sums]) -> tuple[list[Key], Floats]:
     """All items, and their rows of all blocks in one: zeros where a block lacks an item."""
     items = list(dict.fromkeys(item for ids, _ in blocks for item in ids))
     row_of = {item: row for row, item in enumerate(items)}
@@ -245,28 +252,3 @@ def _nanmean(values: Floats) -> Floats:
     there = ~np.isnan(values)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.where(there, values, 0.0).sum(axis=-1) / there.sum(axis=-1))
-
-
-def _apart(
-    sums: Sums, first: Pair, second: Pair, value: Callable[[Floats], Floats], metric: Metric, how: Resampling
-) -> Difference:
-    codes = tuple(dict.fromkeys((*first.codes, *second.codes)))
-    sides = []
-    for pair in (first, second):
-        blocks = []
-        for code in codes:
-            items, one, two = _both(sums, pair, code)
-            rows = np.concatenate([one, two], axis=1)
-            blocks.append((items, rows if code in pair.codes else np.zeros_like(rows)))
-        sides.append(blocks)
-    items = list(dict.fromkeys(item for blocks in sides for ids, _ in blocks for item in ids))
-    padded = [(items, np.zeros((len(items), sides[0][0][1].shape[1])))]
-    laid = [_side_by_side([*padded, *blocks])[1][:, padded[0][1].shape[1] :] for blocks in sides]
-
-    def gain(columns: Floats) -> Floats:
-        by_side = columns.reshape(*columns.shape[:-1], len(codes), 2, -1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            each = value(by_side)
-        return _nanmean(each[..., 0] - each[..., 1])
-
-    return combined_differences(laid[0], laid[1], gain, top=metric.top, least=metric.least, how=how)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from babeltune.languages import PAPER_LANGUAGES
-from babeltune.measure.refusal import refuses
+from babeltune.measure.judge.refusal import refuses
 
 REFUSALS = {
     "en": "I apologize, but I won't evaluate this response.",

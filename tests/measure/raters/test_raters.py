@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from babeltune.errors import InputError, RowsError
-from babeltune.measure.raters import ALL, Agreement, Rating, agreement, read_ratings
+from babeltune.measure.raters.agreement import ALL, Agreement, agreement
+from babeltune.measure.raters.ratings import Rating, read_ratings
 from babeltune.measure.statistics import intervals
 
 quick = functools.partial(agreement, resamples=200)

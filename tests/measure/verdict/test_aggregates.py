@@ -7,22 +7,21 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from babeltune.measure.aggregates import AggregateBoard, Share, complete, of_items, wilson
-from babeltune.measure.contrasts import Pair
-from babeltune.measure.plateau import verdict
+from babeltune.measure.verdict.aggregates import AggregateBoard, Share, complete, of_items
+from babeltune.measure.verdict.contrasts import Pair
+from babeltune.measure.verdict.plateau import verdict
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 10), (1, 10), (315, 805), (760, 805), (805, 805)])
-def test_wilson_is_scipys(hits: int, n: int) -> None:
-    found = wilson(hits / n, n)
+def test_the_error_of_a_share_is_half_of_wilsons_interval(hits: int, n: int) -> None:
     theirs = stats.binomtest(hits, n).proportion_ci(0.95, "wilson")
-    assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+    assert 2 * 1.959964 * of_items(hits / n, n).error == pytest.approx(theirs.high - theirs.low, abs=1e-7)
 
 
 @pytest.mark.parametrize(("share", "n"), [(0.5, 0), (1.2, 10), (-0.1, 10), (float("nan"), 10)])
 def test_what_is_no_share_is_refused(share: float, n: int) -> None:
     with pytest.raises(ValueError, match="no share"):
-        wilson(share, n)
+        of_items(share, n)
 
 
 def test_a_difference_is_unpaired() -> None:

@@ -1,0 +1,1 @@
+"""The verdict of a study: how many tuning languages are necessary, how many sufficient."""
