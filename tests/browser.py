@@ -35,12 +35,15 @@ class Browser:
         self._rest = b""
         self._number = 0
         self._session: str | None = None
+        self._document = ""
+        self._loaded: set[str] = set()
         behaviour = {"behavior": "allow", "downloadPath": str(downloads)}
         self.call("Browser.setDownloadBehavior", behaviour)
         target = self.call("Target.createTarget", {"url": "about:blank"})["targetId"]
         self._session = self.call("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
+        self.call("Page.setLifecycleEventsEnabled", {"enabled": True})
 
     def call(self, method: str, parameters: dict[str, Any] | None = None) -> Any:
         self._number += 1
@@ -56,20 +59,16 @@ class Browser:
                 return found["result"]
             self._note(found)
 
-    def wait_for(self, event: str) -> None:
-        while True:
-            found = self._read()
-            self._note(found)
-            if found.get("method") == event:
-                return
-
     def open(self, address: str) -> None:
-        self.call("Page.navigate", {"url": address})
-        self.wait_for("Page.loadEventFired")
+        document = self.call("Page.navigate", {"url": address}).get("loaderId")  # none within one document
+        while document and document not in self._loaded:
+            self._note(self._read())
 
     def reload(self) -> None:
+        before = self._document
         self.call("Page.reload")
-        self.wait_for("Page.loadEventFired")
+        while self._document == before or self._document not in self._loaded:
+            self._note(self._read())
 
     def run(self, expression: str) -> Any:
         """The value of an expression in the page."""
@@ -127,6 +126,10 @@ class Browser:
                 self._number += 1
                 answer = {"id": self._number, "method": "Page.handleJavaScriptDialog", "params": {"accept": True}}
                 os.write(self.out, json.dumps({**answer, "sessionId": self._session}).encode() + b"\0")
+            case "Page.frameNavigated":
+                self._document = parameters["frame"]["loaderId"]
+            case "Page.lifecycleEvent" if parameters["name"] == "load":
+                self._loaded.add(parameters["loaderId"])
             case "Network.requestWillBeSent":
                 self.requests.append(parameters["request"]["url"])
             case "Runtime.exceptionThrown":

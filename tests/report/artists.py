@@ -15,6 +15,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
+from babeltune.report.figures import catalogue
+from babeltune.report.results import Results
+
 
 class Bar(NamedTuple):
     colour: str
@@ -27,6 +30,10 @@ class Bar(NamedTuple):
     left: float
     right: float
     alpha: float
+
+
+def draw(number: str, results: Results, model: str) -> Figure:
+    return catalogue.FIGURES[number].draw(results, model)
 
 
 def labels(axes: Axes) -> dict[float, str]:

@@ -10,7 +10,8 @@ from artists import legend
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from babeltune.report.figures import colour, losses, palette, save
+from babeltune.report.figures import palette, save
+from babeltune.report.figures.curves import losses
 from babeltune.report.results import Curve, Results
 
 
@@ -70,7 +71,7 @@ def test_models_have_panels_and_mixes_the_colours_of_figure_1(results: Results) 
     assert [axes.get_title(loc="left") for axes in shown] == ["tiny", "b", "c", "d"]
     for axes in shown:
         inks = {to_hex(line.get_color()).upper() for line in axes.get_lines()}
-        assert inks == {palette.ink(colour(mix, ["mono", "multi-2"])) for mix in ("mono", "multi-2")}
+        assert inks == {palette.ink(palette.colours(["mono", "multi-2"])[mix]) for mix in ("mono", "multi-2")}
     assert legend(figure) == ["mono", "multi-2"]
 
 

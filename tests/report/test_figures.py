@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from artists import bars, faults, labels, legend, shown, whiskers, words
+from artists import bars, draw, faults, labels, legend, shown, whiskers, words
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -19,7 +19,7 @@ from matplotlib.text import Text
 from babeltune.errors import NotDrawnError
 from babeltune.languages import LANGUAGES, PAPER_LANGUAGES
 from babeltune.report import figures
-from babeltune.report.figures import colour, palette
+from babeltune.report.figures import palette
 from babeltune.report.figures.ablations import fixed_budget
 from babeltune.report.figures.ladder import dialogue
 from babeltune.report.results import Results
@@ -60,19 +60,19 @@ def expected(results: Results, metric: str, task: str = "dialogue") -> dict[tupl
 
 
 def test_each_cell_with_a_value_has_one_bar_of_its_height(results: Results) -> None:
-    found = cells(figures.figure_1(results, "tiny"), results.mix_names("tiny"))
+    found = cells(draw("1", results, "tiny"), results.mix_names("tiny"))
     assert {key: bar.top for key, bar in found.items()} == pytest.approx(expected(results, "agreement"))
     assert ("base", "German (de)") not in found
 
 
 def test_stripes_stand_exactly_where_a_mix_lacks_the_language(results: Results) -> None:
-    found = cells(figures.figure_1(results, "tiny"), results.mix_names("tiny"))
+    found = cells(draw("1", results, "tiny"), results.mix_names("tiny"))
     striped = {key for key, bar in found.items() if bar.hatch}
     assert striped == {("mono", "Spanish (es)"), ("mono", "German (de)"), ("multi-2", "German (de)")}
 
 
 def test_whiskers_are_the_intervals(results: Results) -> None:
-    (axes,) = figures.figure_1(results, "tiny").axes
+    (axes,) = draw("1", results, "tiny").axes
     ends = sorted((row["low"], row["high"]) for row in results.rows if row["metric"] == "agreement" and row["n"])
     found = sorted((low, high) for _, low, high in whiskers(axes))
     assert list(itertools.chain(*found)) == pytest.approx(list(itertools.chain(*ends)))
@@ -82,12 +82,12 @@ def test_whiskers_are_the_intervals(results: Results) -> None:
 
 def test_an_interval_that_misses_its_value_by_rounding_is_drawn(results: Results) -> None:
     by_rounding = tuple({**row, "value": 0.3, "low": 0.1 + 0.2, "high": 0.3} for row in results.rows)
-    (axes,) = figures.figure_1(dataclasses.replace(results, rows=by_rounding), "tiny").axes
+    (axes,) = draw("1", dataclasses.replace(results, rows=by_rounding), "tiny").axes
     assert {(low, high) for _, low, high in whiskers(axes)} == {(0.3, 0.3)}
 
 
 def test_nineteen_languages_of_seven_mixes_are_broken_into_rows_that_can_be_read() -> None:
-    figure = figures.figure_1(study(), MODEL)
+    figure = draw("1", study(), MODEL)
     rows = shown(figure)
     assert [len(axes.get_xticks()) for axes in rows] == [7, 7, 5]
     assert [label.split("\n")[0] for axes in rows for label in labels(axes).values()] == [
@@ -127,7 +127,7 @@ SHAPES: dict[str, Callable[[], Results]] = {
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_study_of_any_shape_is_drawn_without_anything_cut_or_covered(shape: str) -> None:
     results = SHAPES[shape]()
-    figure = figures.figure_1(results, results.models()[0])
+    figure = draw("1", results, results.models()[0])
     assert faults(figure) == []
     present = results.mix_names(results.models()[0])
     assert len([name for name in legend(figure) if name not in ("language not in the mix", "all unscored")]) == len(
@@ -137,10 +137,10 @@ def test_a_study_of_any_shape_is_drawn_without_anything_cut_or_covered(shape: st
 
 def test_names_are_text_whatever_they_hold() -> None:
     results = study(["en"], LONG, ["m$x_1$"])
-    names = legend(figures.figure_1(results, "m$x_1$"))
+    names = legend(draw("1", results, "m$x_1$"))
     assert {"cost $5_and_more$ {x}", "_hidden"} <= set(names)
-    assert "m$x_1$" in words(figures.figure_1(results, "m$x_1$"))
-    drawn = figures.figure_1(results, "m$x_1$").findobj(Text)
+    assert "m$x_1$" in words(draw("1", results, "m$x_1$"))
+    drawn = draw("1", results, "m$x_1$").findobj(Text)
     formulas = [text for text in drawn if isinstance(text, Text) and "$" in text.get_text()]
     assert formulas
     assert not any(text.get_parse_math() for text in formulas)
@@ -149,7 +149,7 @@ def test_names_are_text_whatever_they_hold() -> None:
 
 def test_a_study_without_any_score_says_so() -> None:
     results = study(["en", "es"], unscored=True)
-    figure = figures.figure_1(results, MODEL)
+    figure = draw("1", results, MODEL)
     lost = sum(row["unscored"] for row in results.rows if row["metric"] == "agreement")
     assert f"All {lost:,} outputs are unscored; the page says why." in words(figure)
     assert "all unscored" in legend(figure)
@@ -160,7 +160,7 @@ def test_a_cell_without_any_score_has_a_cross_and_one_not_asked_has_nothing(resu
     asked = dataclasses.replace(
         results, rows=tuple(row for row in results.rows if (row["mix"], row["language"]) != ("mono", "es"))
     )
-    figure = figures.figure_1(asked, "tiny")
+    figure = draw("1", asked, "tiny")
     (axes,) = figure.axes
     crosses = [line for line in axes.get_lines() if line.get_marker() == "x"]
     assert len(crosses) == 1  # base, German
@@ -173,7 +173,7 @@ def test_a_cell_without_any_score_has_a_cross_and_one_not_asked_has_nothing(resu
 
 def test_helpfulness_is_told_from_agreement_where_nothing_was_judged() -> None:
     judged, plain = study(["en", "de"], judge=True), study(["en", "de"])
-    with_judge, without = figures.figure_2(judged, MODEL), figures.figure_2(plain, MODEL)
+    with_judge, without = draw("2", judged, MODEL), draw("2", plain, MODEL)
     assert "Helpfulness (1 to 6)" in words(with_judge)
     assert "Input/output language agreement" in words(without)
     assert "helpfulness" in dialogue(judged, MODEL).caption
@@ -202,7 +202,7 @@ def test_both_prompting_strategies_are_in_one_figure(number: str, task: str, met
     results = dataclasses.replace(
         whole, rows=tuple(row for row in whole.rows if (row["language"], row["prompting"]) != ("en", "en:xx"))
     )
-    figure = getattr(figures, f"figure_{number}")(results, MODEL)
+    figure = draw(number, results, MODEL)
     assert [axes.get_title(loc="left")[:5] for axes in shown(figure)] == ["en:xx", "xx:xx"]
     mix_of = {shade: mix for mix, shade in palette.colours(results.mix_names(MODEL)).items()}
     heights = {(bar.panel[:5], mix_of[bar.colour], bar.group): bar.top for bar in bars(figure)}
@@ -215,7 +215,7 @@ def test_both_prompting_strategies_are_in_one_figure(number: str, task: str, met
 
 @pytest.mark.parametrize(("number", "task", "level"), [("5", "xcsqa", 0.2), ("6", "xnli", 1 / 3)])
 def test_what_guessing_gets_is_a_line(number: str, task: str, level: float) -> None:
-    figure = getattr(figures, f"figure_{number}")(study(["en", "de"], tasks=(task,)), MODEL)
+    figure = draw(number, study(["en", "de"], tasks=(task,)), MODEL)
     lines = [line for line in figure.axes[0].get_lines() if line.get_linestyle() == ":"]
     assert [set(line.get_ydata()) for line in lines] == [{level}]
     assert f"chance ({level:.2f})" in legend(figure)
@@ -223,7 +223,7 @@ def test_what_guessing_gets_is_a_line(number: str, task: str, level: float) -> N
 
 def test_a_large_model_is_triangles_over_the_pale_bars_of_a_small_one() -> None:
     results = study(["en", "de", "es"], models=("Llama-2-7b-hf", "Llama-2-70b-hf"), judge=True)
-    figure = figures.figure_8(results, "Llama-2-70b-hf")
+    figure = draw("8", results, "Llama-2-70b-hf")
     (axes,) = figure.axes
     small, large = (_values(results, "helpfulness", model=f"Llama-2-{size}-hf") for size in ("7b", "70b"))
     assert sorted(bar.top for bar in bars(figure)) == pytest.approx(sorted(small.values()))
@@ -244,7 +244,7 @@ def test_a_large_model_on_translated_mixes_stands_over_the_native_ones() -> None
         row for row in both.rows if row["mix"].startswith("twin") == (row["model"] == "m-70b") or row["mix"] == "mono"
     )
     results = dataclasses.replace(both, rows=rows, twins=dict.fromkeys((mix for mix in TWINS if "twin" in mix), "mono"))
-    figure = figures.figure_8(results, "m-70b")
+    figure = draw("8", results, "m-70b")
     points = [line for line in figure.axes[0].get_lines() if line.get_marker() == "^"]
     assert sum(len(line.get_xdata()) for line in points) == 12  # mono and five twins, two languages
 
@@ -252,7 +252,7 @@ def test_a_large_model_on_translated_mixes_stands_over_the_native_ones() -> None
 @pytest.mark.parametrize("models", [("a-7b", "b-8b"), ("one", "two"), ("m-7b",)])
 def test_no_model_is_large_without_one_of_half_its_size(models: tuple[str, ...]) -> None:
     with pytest.raises(NotDrawnError, match="needs two models whose names tell their sizes"):
-        figures.figure_8(study(["en"], models=models), models[-1])
+        draw("8", study(["en"], models=models), models[-1])
 
 
 def twins(languages: tuple[str, ...]) -> Results:
@@ -262,7 +262,7 @@ def twins(languages: tuple[str, ...]) -> Results:
 
 def test_translated_twins_stand_beside_their_native_mixes_dotted_and_pale() -> None:
     results = twins(("en", "de", "es"))
-    figure = figures.figure_7(results, MODEL)
+    figure = draw("7", results, MODEL)
     shades = palette.colours(["mono", *(f"multi-{at}" for at in range(2, 7))])
     english = sorted((bar for bar in bars(figure) if bar.group == "English (en)"), key=lambda bar: bar.left)
     values = _values(results, "helpfulness", language="en")
@@ -277,25 +277,25 @@ def test_translated_twins_stand_beside_their_native_mixes_dotted_and_pale() -> N
 
 def test_figures_7_and_19_share_out_the_languages() -> None:
     results = twins(PAPER_LANGUAGES)
-    first, rest = ({bar.group for bar in bars(draw(results, MODEL))} for draw in (figures.figure_7, figures.figure_19))
+    first, rest = ({bar.group for bar in bars(draw(number, results, MODEL))} for number in ("7", "19"))
     assert first == {called(code) for code in ("en", "de", "fr", "sv", "zh", "es", "ru", "it")}
     assert rest == {called(code) for code in PAPER_LANGUAGES} - first
     with pytest.raises(NotDrawnError, match="all of this study are in Figure 7"):
-        figures.figure_19(twins(("en", "de")), MODEL)
+        draw("19", twins(("en", "de")), MODEL)
     with pytest.raises(NotDrawnError, match="needs mixes and their translated twins"):
-        figures.figure_7(study(["en"]), MODEL)
+        draw("7", study(["en"]), MODEL)
 
 
 def test_a_ladder_leaves_twins_to_figure_7_but_shows_them_where_they_are_alone() -> None:
     results = twins(("en", "de"))
-    assert len(legend(figures.figure_2(results, MODEL))) == 8  # base, mono, five mixes, stripes
+    assert len(legend(draw("2", results, MODEL))) == 8  # base, mono, five mixes, stripes
     alone = dataclasses.replace(results, rows=tuple(row for row in results.rows if "multi" not in row["mix"]))
-    assert "twin-2" in legend(figures.figure_2(alone, MODEL))
+    assert "twin-2" in legend(draw("2", alone, MODEL))
 
 
 def test_the_judges_scores_are_shares_of_each_reading() -> None:
     results = study(["en", "de", "es"], judge=True)
-    figure = figures.figure_11(results, MODEL)
+    figure = draw("11", results, MODEL)
     titles = [axes.get_title(loc="left") for axes in shown(figure)]
     assert titles == ["3 languages together", "English", "German", "Spanish"]
     for panel in {bar.panel for bar in bars(figure)}:
@@ -309,7 +309,7 @@ def test_the_judges_scores_are_shares_of_each_reading() -> None:
     assert faults(figure) == []
     one = tuple(row for row in results.histogram if row["reading"] == "direct")
     with pytest.raises(NotDrawnError, match="directly and in translation"):
-        figures.figure_11(dataclasses.replace(results, histogram=one), MODEL)
+        draw("11", dataclasses.replace(results, histogram=one), MODEL)
 
 
 def markers(figure: Figure) -> list[tuple[float, float, str]]:
@@ -325,7 +325,7 @@ def markers(figure: Figure) -> list[tuple[float, float, str]]:
 
 def test_within_one_budget_triangles_turn_as_a_language_enters() -> None:
     results = study(["en", "es", "ru", "de", "it"], BUDGET, judge=True, base=False)
-    figure = figures.figure_18a(results, MODEL)
+    figure = draw("18a", results, MODEL)
     (axes,) = figure.axes
     assert axes.get_xlabel() == "Number of languages in the mix"
     assert "400 chats in other languages than English" in axes.get_title(loc="left")
@@ -343,7 +343,7 @@ def test_within_one_budget_triangles_turn_as_a_language_enters() -> None:
 
 def test_chats_that_grow_are_a_logarithmic_axis_a_frame_a_set_of_languages() -> None:
     results = study(["en", "es", "de"], FIXED, judge=True)
-    figure = figures.figure_18b(results, MODEL)
+    figure = draw("18b", results, MODEL)
     assert [list(labels(axes).values()) for axes in shown(figure)] == [
         ["0", "10", "100", "1,000"],
         ["0", "50", "1,000"],
@@ -365,17 +365,16 @@ def test_native_and_translated_mixes_of_one_budget_are_not_mingled() -> None:
 
 
 @pytest.mark.parametrize(
-    ("draw", "needs"),
-    [(figures.figure_18a, "share one number of chats"), (figures.figure_18b, "same languages with several numbers")],
+    ("number", "needs"), [("18a", "share one number of chats"), ("18b", "same languages with several numbers")]
 )
-def test_the_main_ladder_is_no_ablation(draw: Callable[[Results, str], Figure], needs: str) -> None:
+def test_the_main_ladder_is_no_ablation(number: str, needs: str) -> None:
     with pytest.raises(NotDrawnError, match=needs):
-        draw(study(["en", "de"]), MODEL)
+        draw(number, study(["en", "de"]), MODEL)
 
 
 def test_gain_against_exposure_has_a_named_point_a_language_and_the_fit() -> None:
     results = study(judge=True)
-    figure = figures.gain_against_exposure(results, MODEL)
+    figure = draw("exposure", results, MODEL)
     (axes,) = figure.axes
     fit = results.headlines[0]["fit"]
     spots = {(round(x, 6), round(y, 6)) for x, y, _ in markers(figure)}
@@ -385,7 +384,7 @@ def test_gain_against_exposure_has_a_named_point_a_language_and_the_fit() -> Non
     assert "fit: +0.120 [+0.020, +0.200] for ten times the share" in legend(figure)
     assert faults(figure) == []
     with pytest.raises(NotDrawnError, match="pretraining"):
-        figures.gain_against_exposure(dataclasses.replace(results, verdicts=()), MODEL)
+        draw("exposure", dataclasses.replace(results, verdicts=()), MODEL)
 
 
 def test_mixes_have_colours_of_their_own_that_grow_lighter() -> None:
@@ -394,8 +393,8 @@ def test_mixes_have_colours_of_their_own_that_grow_lighter() -> None:
     light = [palette.luminance(shades[mix]) for mix in mixes[1:]]
     assert light == sorted(set(light))  # told apart in print without colours too
     assert len(set(shades.values())) == 13
-    assert colour("m0", mixes) == colour("m0", mixes[1:])
-    assert colour("base", mixes) == "#FFFFFF"
+    assert palette.colours(mixes)["m0"] == palette.colours(mixes[1:])["m0"]
+    assert palette.colours(mixes)["base"] == "#FFFFFF"
     for shade in shades.values():  # stripes are seen on every bar, lines on paper
         stripes, ground = sorted((palette.luminance(palette.over(shade)), palette.luminance(shade)))
         assert (ground + 0.05) / (stripes + 0.05) > 2.9
@@ -408,7 +407,7 @@ def test_three_formats_are_written_and_repeat_byte_for_byte(tmp_path: Path) -> N
     for name in ("one", "two"):
         folder = tmp_path / name
         folder.mkdir()
-        paths = figures.save(figures.figure_2(results, MODEL), folder, "figure-2")
+        paths = figures.save(draw("2", results, MODEL), folder, "figure-2")
         assert [path.suffix for path in paths] == [".svg", ".png", ".pdf"]
         written.append({path.name: path.read_bytes() for path in folder.iterdir()})
     assert written[0] == written[1]
@@ -423,22 +422,22 @@ def test_three_formats_are_written_and_repeat_byte_for_byte(tmp_path: Path) -> N
 
 
 def test_only_the_formats_that_are_asked_for_are_written(tmp_path: Path) -> None:
-    figures.save(figures.figure_1(study(["en"]), MODEL), tmp_path, "x", ("svg",))
+    figures.save(draw("1", study(["en"]), MODEL), tmp_path, "x", ("svg",))
     assert [path.name for path in tmp_path.iterdir()] == ["x.svg"]
 
 
 def test_stripes_need_no_colour(results: Results) -> None:
-    striped = next(bar for bar in bars(figures.figure_1(results, "tiny")) if bar.hatch)
+    striped = next(bar for bar in bars(draw("1", results, "tiny")) if bar.hatch)
     assert "/" in striped.hatch
     assert to_hex(striped.colour).upper() in palette.colours(results.mix_names("tiny")).values()
 
 
 def test_a_mix_has_one_colour_in_all_figures_of_a_study() -> None:
     results = twins(("en", "de"))
-    whole = {bar.colour for bar in bars(figures.figure_1(results, MODEL))}
+    whole = {bar.colour for bar in bars(draw("1", results, MODEL))}
     some = dataclasses.replace(results, rows=tuple(row for row in results.rows if row["mix"] in ("multi-3", "twin-3")))
     (native, dotted) = sorted(
-        (bar for bar in bars(figures.figure_7(some, MODEL)) if "English" in bar.group), key=lambda bar: bar.left
+        (bar for bar in bars(draw("7", some, MODEL)) if "English" in bar.group), key=lambda bar: bar.left
     )
     assert native.colour == palette.colours(MIXES)["multi-3"]
     assert dotted.colour == palette.pale(native.colour)
@@ -448,6 +447,4 @@ def test_a_mix_has_one_colour_in_all_figures_of_a_study() -> None:
 def test_what_only_one_model_was_asked_is_not_set_over_the_other() -> None:
     results = study(["en", "de", "es"], models=("m-7b", "m-70b"))
     rows = tuple(row for row in results.rows if row["model"] == "m-7b" or row["language"] == "de")
-    assert {bar.group for bar in bars(figures.figure_8(dataclasses.replace(results, rows=rows), "m-70b"))} == {
-        "German (de)"
-    }
+    assert {bar.group for bar in bars(draw("8", dataclasses.replace(results, rows=rows), "m-70b"))} == {"German (de)"}

@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from artists import faults, legend
+from artists import draw, faults, legend
 
 from babeltune.report import figures
 from babeltune.report.figures import fonts
@@ -45,10 +45,10 @@ def test_names_in_any_script_are_drawn_with_their_letters(tmp_path: Path) -> Non
     results = study(["en", "hi"], mixes, models=("模型",))
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # matplotlib warns of a letter without a glyph
-        figure = figures.figure_1(results, "模型")
+        figure = draw("1", results, "模型")
         assert faults(figure) == []
         figures.save(figure, tmp_path, "once")
-        figures.save(figures.figure_1(results, "模型"), tmp_path, "again")
+        figures.save(draw("1", results, "模型"), tmp_path, "again")
     assert set(mixes) <= set(legend(figure))
     for ending in ("svg", "png", "pdf"):
         assert (tmp_path / f"once.{ending}").read_bytes() == (tmp_path / f"again.{ending}").read_bytes()
@@ -92,6 +92,6 @@ def test_a_figure_is_drawn_without_its_font_too(monkeypatch: pytest.MonkeyPatch,
     fonts._warn.cache_clear()
     results = study(["en"], {"中文": {"en": 1}})
     with pytest.warns(fonts.FontsMissing):
-        figures.save(figures.figure_1(results, "llama-2-7b"), tmp_path, "x", ("svg", "png"))
+        figures.save(draw("1", results, "llama-2-7b"), tmp_path, "x", ("svg", "png"))
     assert (tmp_path / "x.png").exists()
     fonts._warn.cache_clear()

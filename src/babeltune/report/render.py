@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from babeltune.report import figures, page, stored, tables
+from babeltune.report import figures, stored, tables
 from babeltune.report.figures import catalogue
+from babeltune.report.page import study
 from babeltune.report.results import Results
 from babeltune.report.tables.table import escaped
 
@@ -35,17 +38,10 @@ def render(results: Results, folder: Path, formats: Sequence[figures.Format] = f
     (folder / "tables.md").write_text("\n".join(texts), encoding="utf-8")
     (folder / "tables.tex").write_text(tables.joined(tables.grids(results)), encoding="utf-8")
     (folder / "tables").mkdir(exist_ok=True)
-    for number in tables.TABLES:
-        write_table(results, number, folder / "tables")
-    (folder / "index.html").write_text(page.page(results), encoding="utf-8")
-
-
-def write_table(results: Results, number: str, folder: Path) -> list[Path] | str:
-    """Write one of the paper's tables in all formats; returns the files, or what it needs."""
-    try:
-        return tables.write(tables.TABLES[number](results), folder)
-    except figures.NotDrawnError as why:
-        return str(why)
+    for table in tables.TABLES.values():
+        with contextlib.suppress(figures.NotDrawnError):
+            tables.write(table(results), folder / "tables")
+    (folder / "index.html").write_text(study.page(results), encoding="utf-8")
 
 
 def captions(drawn: Sequence[catalogue.Drawing], lacking: Sequence[catalogue.Lacking]) -> str:
@@ -64,5 +60,7 @@ def captions(drawn: Sequence[catalogue.Drawing], lacking: Sequence[catalogue.Lac
 
 
 def _spans(text: str) -> str:
-    """Text for Markdown in which what stands between backticks stays code."""
+    """Text for Markdown in which what stands between backticks stays code, but where a name brings marks of its own."""
+    if re.search(r"[<\[\]\\]", text):
+        return escaped(text)
     return "`".join(part if at % 2 else escaped(part) for at, part in enumerate(text.split("`")))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from babeltune.languages import Exposure
+from babeltune.languages import LANGUAGES, Exposure
 
 if TYPE_CHECKING:
     import polars as pl
@@ -73,6 +73,11 @@ METRICS = {
     "accuracy-per-token": "accuracy by log-likelihood per token",
 }
 """Metric -> what it is, in words."""
+
+
+def called(code: str) -> str:
+    """English name of a language; the code itself of one that is not in the table."""
+    return LANGUAGES[code].name if code in LANGUAGES else code
 
 
 _ENDS = 10
@@ -144,7 +149,7 @@ class Results:
     rows: tuple[Mapping[str, Any], ...]
     """One a cell and metric (``measure.summary.Row``)."""
     verdicts: tuple[Mapping[str, Any], ...]
-    """One a model and table that allows one (``measure.plateau.Verdict``)."""
+    """One a model and table that allows one (``measure.verdict.verdict.Verdict``)."""
     claims: tuple[Mapping[str, Any], ...]
     """The mixes' guarantees (``data.mixes.Claim``)."""
     items: tuple[Mapping[str, Any], ...]
@@ -165,7 +170,7 @@ class Results:
     judging: Judging | None = None
     """Of a study with a judge."""
     shifts: tuple[Mapping[str, Any], ...] = ()
-    """One a model and language that were judged directly and translated (``measure.summary.Shift``)."""
+    """One a model and language that were judged directly and translated (``measure.judge.shift.Shift``)."""
     twins: Mapping[str, str] = field(default_factory=dict)
     """Mix of translated chats -> the mix whose chats were translated."""
     histogram: tuple[Mapping[str, Any], ...] = ()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from babeltune.errors import StoreError
-from babeltune.languages import Exposure
+from babeltune.languages import LANGUAGES, Exposure
 from babeltune.report.results import Curve, Judging, Results
 
 RESULTS = "results.json"
@@ -45,14 +45,38 @@ def read(folder: Path) -> Results:
             fix = "Give a finished study, or make its report: babeltune report STUDY."
             raise StoreError(f"{folder}: has no {name}. {fix}")
     try:
-        found: dict[str, Any] = json.loads((folder / RESULTS).read_text(encoding="utf-8", errors="surrogatepass"))
-        items = pl.read_parquet(folder / ITEMS).to_dicts()
-    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
-        raise StoreError(f"{folder}: cannot be read ({error}). Make it again: babeltune report STUDY.") from error
+        return _results(
+            json.loads((folder / RESULTS).read_text(encoding="utf-8", errors="surrogatepass")),
+            pl.read_parquet(folder / ITEMS).to_dicts(),
+        )
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        RecursionError,
+        pl.exceptions.PolarsError,
+    ) as error:
+        why = f"it lacks {error}" if isinstance(error, KeyError) else str(error)[:200]
+        raise StoreError(f"{folder}: cannot be read ({why}). Make it again: babeltune report STUDY.") from error
+
+
+def _results(found: Any, items: Sequence[Mapping[str, Any]]) -> Results:
+    """Results from what the files hold, which may be anything: they may be a stranger's."""
     names = {one.name for one in dataclasses.fields(Results)}
     for name in ("rows", "verdicts", "claims", "shifts", "histogram", "splits", "corpora"):
         found[name] = tuple(found[name])
     found["items"] = tuple(_item(row) for row in items)
+    _check("the report", found, _WHOLE)
+    for one in found["mixes"].values():
+        _check("a mix", {"counts": one}, {"counts": dict})
+    for kind, fields in _FIELDS.items():
+        for row in found[kind]:
+            _check(kind, row, fields)
+    for row in (*found["rows"], *found["items"]):
+        if row["language"] not in LANGUAGES:
+            raise ValueError(f"'{row['language']}' is no language of the table")
     found["curves"] = tuple(_curve(row) for row in found["curves"])
     found["judging"] = Judging(**found["judging"]) if found["judging"] else None
     found["exposure"] = {
@@ -60,6 +84,32 @@ def read(folder: Path) -> Results:
         for model, languages in found["exposure"].items()
     }
     return Results(**{name: value for name, value in found.items() if name in names})
+
+
+def _check(what: str, holder: Mapping[str, Any], fields: Mapping[str, type | tuple[type, ...]]) -> None:
+    for name, kind in fields.items():
+        if not isinstance(holder[name], kind):
+            raise ValueError(f"{name} of {what} is a {type(holder[name]).__name__}")
+
+
+_WHOLE: Mapping[str, type] = {
+    "study": str,
+    **dict.fromkeys(("mixes", "recipe", "labelled", "left_out", "hashes", "exposure", "twins"), dict),
+}
+_CELL = dict.fromkeys(("model", "mix", "task", "language", "prompting"), str)
+_NUMBER = (int, float, type(None))
+_FIELDS: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
+    "rows": {
+        **_CELL, "metric": str, "signature": str, "n": int, "unscored": int, "reasons": dict,
+        **dict.fromkeys(("value", "low", "high"), _NUMBER),
+    },
+    "items": {
+        **_CELL, **dict.fromkeys(("item", "subject", "prompt", "response"), str), "seed": int, "tuning_seed": int,
+        "references": list, **dict.fromkeys(("values", "notes", "unscored"), dict),
+    },
+    "verdicts": {**dict.fromkeys(("model", "task", "prompting", "metric", "sentence"), str), "averages": dict},
+}  # fmt: skip
+"""What a record of each kind has without fail, and of what type."""
 
 
 def _item(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from babeltune.errors import NotDrawnError
 from babeltune.report.figures import cells, palette
 from babeltune.report.figures.chart import Chart, Line, LinePanel, Mark, mark
-from babeltune.report.results import Board, Results
+from babeltune.report.results import Board, Results, called
 
 _NEAR = 0.02
 """Budgets that differ by so little are one: 400 over three languages is 399 (authors' code)."""
@@ -27,9 +27,7 @@ def fixed_budget(results: Results, model: str) -> Chart:
             "needs mixes of several numbers of languages that share one number of chats in other languages "
             f"(`multi-2: {{multi: 2, budget: 400}}` …); {model} was tuned on none such"
         )
-    return _chart(
-        results, model, board, "18a", "the number of languages grows and the number of their chats stays", panels
-    )
+    return _chart(results, model, board, "the number of languages grows and the number of their chats stays", panels)
 
 
 def fixed_languages(results: Results, model: str) -> Chart:
@@ -37,7 +35,7 @@ def fixed_languages(results: Results, model: str) -> Chart:
     board, panels = cells.dialogue(results, model), []
     for held, mixes in _sets(results, _asked(results, model, board)):
         counts = {mix: _others(results, mix) for mix in mixes}
-        names = ", ".join(cells.name_of(code) for code in held)
+        names = ", ".join(called(code) for code in held)
         title = f"{len(held)} languages: {names}"
         panels += _panels(
             results, model, board, counts, title, f"Chats in other languages than {_main(results)}", growing=True
@@ -47,13 +45,13 @@ def fixed_languages(results: Results, model: str) -> Chart:
             "needs mixes of the same languages with several numbers of chats (`multi-3-n50: {multi: 3, each: 50}` …); "
             f"{model} was tuned on none such"
         )
-    return _chart(results, model, board, "18b", "the number of chats grows and their languages stay", panels)
+    return _chart(results, model, board, "the number of chats grows and their languages stay", panels)
 
 
 def _main(results: Results) -> str:
     """Name of the language that gives place to the others: the one that every mix holds."""
     common = set.intersection(*(set(held) for held in results.mixes.values() if held))
-    return cells.name_of("en" if "en" in common or not common else sorted(common)[0])
+    return called("en" if "en" in common or not common else sorted(common)[0])
 
 
 def _others(results: Results, mix: str) -> int:
@@ -118,7 +116,7 @@ def _panels(
             for mix, count in counts.items()
             if (mix, code) in rows
         ]
-        lines.append(Line(f"{cells.name_of(code)} ({code})", shades[code], tuple(marks)))
+        lines.append(Line(f"{called(code)} ({code})", shades[code], tuple(marks)))
     # A language that was asked of one mix alone has no line.
     lines = [line for line in lines if len(line.marks) > 1]
     places = tuple(float(count) for count in sorted(set(counts.values())))
@@ -126,7 +124,7 @@ def _panels(
     return [LinePanel(title if at == 0 else "", axis, tuple(some), places, growing) for at, some in enumerate(frames)]
 
 
-def _chart(results: Results, model: str, board: Board, number: str, said: str, panels: Sequence[LinePanel]) -> Chart:
+def _chart(results: Results, model: str, board: Board, said: str, panels: Sequence[LinePanel]) -> Chart:
     words, limits = cells.axis(board)
     marks = [mark for panel in panels for line in panel.lines for mark in line.marks]
     sentences = (
@@ -136,7 +134,6 @@ def _chart(results: Results, model: str, board: Board, number: str, said: str, p
         cells.counted(marks),
     )
     return Chart(
-        number=number,
         heading=cells.heading(model, board),
         caption=" ".join(filter(None, sentences)),
         axis=words,

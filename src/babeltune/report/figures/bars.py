@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -16,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from babeltune.report.figures import legends, palette
 from babeltune.report.figures.chart import Chart, Mark, Panel, Series
-from babeltune.report.figures.files import style
+from babeltune.report.figures.files import blank, style
 
 WIDTH = 7.0
 """Of the widest figure [inches]: the text of a page of A4 or letter paper."""
@@ -61,8 +60,7 @@ def draw(chart: Chart) -> Figure:
         room = max(most, across / side / max(group, (slots + _GAP) * _WIDEST_BAR))
         down = math.ceil(len(rows) / side)
         height = _ALONE if len(rows) == 1 else _AMONG if side == 1 or down == 1 else _SMALL
-        figure = Figure(figsize=(across + _MARGIN, height * down), layout="constrained")
-        FigureCanvasAgg(figure)
+        figure = blank(across + _MARGIN, height * down)
         frames = list(figure.subplots(down, side, squeeze=False, sharey=True).flat)
         for axes in frames[len(rows) :]:
             axes.set_axis_off()

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from babeltune.errors import NotDrawnError
-from babeltune.report import figures
-from babeltune.report.figures import ablations, curves, exposure, judging, ladder, sizes, twins
+from babeltune.report.figures import ablations, bars, curves, exposure, judging, ladder, lines, sizes, twins
 from babeltune.report.figures.chart import Chart
 from babeltune.report.results import Results
 
@@ -23,22 +22,31 @@ class Entry:
     """As the paper has it; a word for one that the paper has not."""
     shows: str
     chart: Callable[[Results, str], Chart]
-    """What it shows of a model, without drawing; raises ``NotDrawnError``."""
-    draw: Callable[[Results, str], Figure]
+    """What it shows of a model; raises ``NotDrawnError``."""
     family: str = ""
     """Models whose names say so have this figure in place of ``stands_for``; empty for all models."""
     stands_for: str = ""
     each: bool = True
     """Whether each model has one; else there is one of the whole study."""
 
+    drawn_by: Callable[[Results, str], Figure] | None = None
+    """Of a figure that shows more than its chart."""
+
     @property
     def title(self) -> str:
         """``Figure 2``, or what a figure shows that the paper has not."""
         return f"Figure {self.number}" if self.number[0].isdigit() else self.shows.capitalize()
 
+    def draw(self, results: Results, model: str) -> Figure:
+        """The figure; raises ``NotDrawnError``."""
+        if self.drawn_by is not None:
+            return self.drawn_by(results, model)
+        chart = self.chart(results, model)
+        return lines.draw(chart) if chart.lines else bars.draw(chart)
 
-def _task(name: str, number: str) -> Callable[[Results, str], Chart]:
-    return lambda results, model: ladder.task(results, model, name, number)
+
+def _task(name: str) -> Callable[[Results, str], Chart]:
+    return lambda results, model: ladder.task(results, model, name)
 
 
 _FALCON, _LLAMA3 = r"falcon", r"llama[-_ ]?3(?![0-9]|b(?![a-z]))"
@@ -46,37 +54,28 @@ _DIALOGUE = "single-turn dialogue, helpfulness (language agreement without a jud
 FIGURES: dict[str, Entry] = {
     one.number: one
     for one in (
-        Entry("1", "input/output language agreement", ladder.agreement, figures.figure_1),
-        Entry("2", _DIALOGUE, ladder.dialogue, figures.figure_2),
-        Entry("3", "sentence simplification, both promptings", _task("simplification", "3"), figures.figure_3),
-        Entry("4", "XQuAD, both promptings", _task("xquad", "4"), figures.figure_4),
-        Entry("5", "X-CSQA", _task("xcsqa", "5"), figures.figure_5),
-        Entry("6", "XNLI", _task("xnli", "6"), figures.figure_6),
-        Entry("7", "native against translated mixes", twins.compared, figures.figure_7),
-        Entry("8", "a large model over a small one, dialogue", sizes.over, figures.figure_8),
-        Entry("11", "the judge's scores, directly and in translation", judging.histogram, figures.figure_11),
-        Entry(
-            "12", f"Falcon: {_DIALOGUE}", lambda results, model: ladder.dialogue(results, model, "12"), figures.figure_12,
-            _FALCON, "2",
-        ),
-        Entry("13", "Falcon: sentence simplification", _task("simplification", "13"), figures.figure_13, _FALCON, "3"),
-        Entry("14", "Falcon: XQuAD", _task("xquad", "14"), figures.figure_14, _FALCON, "4"),
-        Entry("15", "Falcon: X-CSQA", _task("xcsqa", "15"), figures.figure_15, _FALCON, "5"),
-        Entry("16", "Falcon: XNLI", _task("xnli", "16"), figures.figure_16, _FALCON, "6"),
-        Entry(
-            "17", f"Llama 3: {_DIALOGUE}", lambda results, model: ladder.dialogue(results, model, "17"), figures.figure_17,
-            _LLAMA3, "2",
-        ),
-        Entry("18a", "more languages within one number of chats", ablations.fixed_budget, figures.figure_18a),
-        Entry("18b", "more chats in the same languages", ablations.fixed_languages, figures.figure_18b),
-        Entry(
-            "19", "native against translated mixes, remaining languages",
-            lambda results, model: twins.compared(results, model, rest=True), figures.figure_19,
-        ),
-        Entry("exposure", "gain against the share in pretraining", exposure.chart, figures.gain_against_exposure),
-        Entry("losses", "training loss", curves.chart, lambda results, model: figures.losses(results), each=False),
+        Entry("1", "input/output language agreement", ladder.agreement),
+        Entry("2", _DIALOGUE, ladder.dialogue),
+        Entry("3", "sentence simplification, both promptings", _task("simplification")),
+        Entry("4", "XQuAD, both promptings", _task("xquad")),
+        Entry("5", "X-CSQA", _task("xcsqa")),
+        Entry("6", "XNLI", _task("xnli")),
+        Entry("7", "native against translated mixes", twins.compared),
+        Entry("8", "a large model over a small one, dialogue", sizes.over),
+        Entry("11", "the judge's scores, directly and in translation", judging.histogram),
+        Entry("12", f"Falcon: {_DIALOGUE}", ladder.dialogue, _FALCON, "2"),
+        Entry("13", "Falcon: sentence simplification", _task("simplification"), _FALCON, "3"),
+        Entry("14", "Falcon: XQuAD", _task("xquad"), _FALCON, "4"),
+        Entry("15", "Falcon: X-CSQA", _task("xcsqa"), _FALCON, "5"),
+        Entry("16", "Falcon: XNLI", _task("xnli"), _FALCON, "6"),
+        Entry("17", f"Llama 3: {_DIALOGUE}", ladder.dialogue, _LLAMA3, "2"),
+        Entry("18a", "more languages within one number of chats", ablations.fixed_budget),
+        Entry("18b", "more chats in the same languages", ablations.fixed_languages),
+        Entry("19", "native against translated mixes, remaining languages", twins.remaining),
+        Entry("exposure", "gain against the share in pretraining", exposure.chart, drawn_by=exposure.draw),
+        Entry("losses", "training loss", curves.chart, each=False, drawn_by=lambda results, _: curves.losses(results)),
     )
-}  # fmt: skip
+}
 """Number -> figure."""
 
 
@@ -175,12 +174,13 @@ def _is_its(entry: Entry, model: str) -> bool:
 def _drawing(results: Results, entry: Entry, model: str, others: Collection[Drawing]) -> Drawing:
     caption = entry.chart(results, model).caption
     plain = f"figure-{entry.number}" if entry.number[0].isdigit() else entry.number
-    file = f"{plain}-{_safe(model)}" if any(one.entry is entry for one in others) else plain
+    file = f"{plain}-{file_name(model)}" if any(one.entry is entry for one in others) else plain
     return Drawing(entry, model, file, caption)
 
 
-def _safe(name: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", name)
+def file_name(name: str) -> str:
+    """The name, as far as a file or folder can bear it; it leads nowhere else."""
+    return re.sub(r"[^\w.-]+", "-", name).lstrip(".-")
 
 
 def _needs_judge(results: Results, model: str) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from babeltune.errors import NotDrawnError
-from babeltune.languages import LANGUAGES
 from babeltune.report.figures import palette
 from babeltune.report.figures.chart import Mark, Panel, Series, mark
-from babeltune.report.results import AGREEMENT, METRICS, TITLES, Board, Results
+from babeltune.report.results import AGREEMENT, METRICS, TITLES, Board, Results, called
 
 STRIPED = "language not in the mix"
 INTERVALS = "Error bars: 95 % intervals."
@@ -35,14 +34,9 @@ _PROMPTINGS = {
 }
 
 
-def name_of(code: str) -> str:
-    """English name of a language; the code itself of one that is not in the table."""
-    return LANGUAGES[code].name if code in LANGUAGES else code
-
-
 def ticks(codes: Iterable[str]) -> dict[str, str]:
     """Language -> its label: name over code."""
-    return {code: f"{name_of(code)}\n({code})" for code in codes}
+    return {code: f"{called(code)}\n({code})" for code in codes}
 
 
 def prompted(prompting: str) -> str:

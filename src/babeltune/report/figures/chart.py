@@ -77,8 +77,6 @@ class LinePanel:
 class Chart:
     """One figure of one model."""
 
-    number: str
-    """As the paper has it: ``18a``."""
     heading: str
     """Above the picture: the model, and what is measured."""
     caption: str

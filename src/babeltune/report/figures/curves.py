@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from babeltune.errors import NotDrawnError
 from babeltune.report.figures import legends, palette
 from babeltune.report.figures.chart import Chart
-from babeltune.report.figures.files import style
+from babeltune.report.figures.files import blank, style
 from babeltune.report.results import Curve, Results
 
 _POINTS = 200
@@ -35,9 +34,7 @@ def losses(results: Results) -> Figure:
     across = min(len(models), 2)
     down = math.ceil(len(models) / across)
     with style([*mixes, *models]):
-        size = max(5.0, _PANEL[0] * across), _PANEL[1] * down
-        figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasAgg(figure)
+        figure = blank(max(5.0, _PANEL[0] * across), _PANEL[1] * down)
         panels = list(figure.subplots(down, across, squeeze=False).flat)
         for axes, model in zip(panels, models, strict=False):
             for mix in mixes:
@@ -79,7 +76,6 @@ def chart(results: Results, model: str) -> Chart:
 def _words(results: Results) -> Chart:
     models = list(dict.fromkeys(curve.model for curve in results.curves))
     return Chart(
-        number="losses",
         heading="Training loss",
         caption=f"Training loss of {', '.join(models)} under each mix, over the updates. Thin: each tuning seed; thick: their "
         "mean, smoothed over a twentieth of the updates.",
@@ -90,7 +86,7 @@ def _words(results: Results) -> Chart:
 
 def _line(mix: str, mixes: list[str]) -> tuple[str, palette.Dash]:
     """Colour and dashes of a mix: that of its bars, darkened where it is too pale for a line."""
-    return palette.ink(palette.colour(mix, mixes)), palette.DASHES[mixes.index(mix) % len(palette.DASHES)]
+    return palette.ink(palette.colours(mixes)[mix]), palette.DASHES[mixes.index(mix) % len(palette.DASHES)]
 
 
 def _binned(curve: Curve) -> tuple[list[float], list[float]]:

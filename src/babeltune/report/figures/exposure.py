@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -15,11 +14,13 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from babeltune.errors import NotDrawnError
 from babeltune.report.figures import cells, legends, palette
 from babeltune.report.figures.chart import Chart
-from babeltune.report.figures.files import style
+from babeltune.report.figures.files import blank, style
 from babeltune.report.results import Board, Results
 
 _SIZE = 5.0, 2.9
 """Width and height of the figure [inches]."""
+_POINT = 5.0
+"""Size of a point [points]."""
 _AROUND = (
     (4, 3),
     (4, -8),
@@ -60,7 +61,6 @@ def chart(results: Results, model: str) -> Chart:
     gain = f"{step['first']} over {step['second']}" if step else "a second language"
     slope = f"{fit['slope']:+.3f} for ten times the share, 95 % interval {fit['low']:+.3f} to {fit['high']:+.3f}"
     return Chart(
-        number="exposure",
         heading=cells.heading(f"{model}, gain of {gain}", board),
         caption=f"Gain of {gain} in {board.heading}, per language, against the language's share of the documents that "
         f"{model} was pretrained on. Line: least squares against the logarithm of the share ({slope}, r = {fit['r']:.2f}, "
@@ -77,8 +77,7 @@ def draw(results: Results, model: str) -> Figure:
     points = [(str(code), float(share), float(gain)) for code, share, gain in fit["points"]]
     seen = {one["language"]: bool(one["seen"]) for one in verdict.get("by_language", ())}
     with style([words.heading]):
-        figure = Figure(figsize=_SIZE, layout="constrained")
-        FigureCanvasAgg(figure)
+        figure = blank(*_SIZE)
         axes = figure.subplots()
         axes.axhline(0, linewidth=0.6, color=palette.EDGE)
         axes.set_xscale("log")
@@ -86,7 +85,7 @@ def draw(results: Results, model: str) -> Figure:
         shade = palette.steps(3)[1]
         for code, share, gain in points:
             shape = palette.SUPERVISED if seen.get(code) else palette.ZERO_SHOT
-            axes.plot([share], [gain], linestyle="", **_marker(shade, shape))
+            axes.plot([share], [gain], **palette.point(shade, shape, _POINT))
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
@@ -96,7 +95,7 @@ def draw(results: Results, model: str) -> Figure:
         axes.margins(0.08, 0.12)
         said = f"fit: {fit['slope']:+.3f} [{fit['low']:+.3f}, {fit['high']:+.3f}] for ten times the share"
         meanings = [
-            (Line2D([], [], linestyle="", **_marker(shade, shape)), word)
+            (Line2D([], [], **palette.point(shade, shape, _POINT)), word)
             for held, shape, word in (
                 (False, palette.ZERO_SHOT, "in no mix (0-shot)"),
                 (True, palette.SUPERVISED, "in a later mix"),
@@ -145,8 +144,3 @@ def _label(figure: Figure, axes: Axes, points: Sequence[tuple[str, float, float]
 
 def _meet(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
-
-
-def _marker(colour: str, shape: str) -> dict[str, Any]:
-    edge = {"markeredgecolor": palette.EDGE, "markeredgewidth": 0.5}
-    return {"marker": shape, "markersize": 5.0, "markerfacecolor": colour, **edge}

@@ -56,6 +56,13 @@ def style(texts: Sequence[str] = ()) -> Iterator[None]:
         yield
 
 
+def blank(width: float, height: float) -> Figure:
+    """An empty figure of a size [inches], which can be measured before it is saved."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
 def texts(figure: Figure) -> list[str]:
     """Everything that is written in a figure."""
     return [one.get_text() for one in figure.findobj(Text) if isinstance(one, Text)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from babeltune.errors import NotDrawnError
-from babeltune.report.figures import cells, palette
+from babeltune.report.figures import palette
 from babeltune.report.figures.chart import Chart, Mark, Panel, Series
-from babeltune.report.results import Results
+from babeltune.report.results import Results, called
 
 SCORES = tuple(range(1, 7))
 _READINGS = {"direct": "direct, in the language itself", "translated": "translated into English"}
@@ -27,13 +27,12 @@ def histogram(results: Results, model: str) -> Chart:
             f"{model} has not both"
         )
     sums = {one: sum((counts[one, code] for code in codes), Counter()) for one in _READINGS}
-    panels = [_panel(f"{len(codes)} languages together" if len(codes) > 1 else cells.name_of(codes[0]), sums)]
+    panels = [_panel(f"{len(codes)} languages together" if len(codes) > 1 else called(codes[0]), sums)]
     if len(codes) > 1:
-        panels += [_panel(cells.name_of(code), {one: counts[one, code] for one in _READINGS}) for code in codes]
+        panels += [_panel(called(code), {one: counts[one, code] for one in _READINGS}) for code in codes]
     judge = f", {results.judging.model}," if results.judging else ""
     total = sum(sums["direct"].values())
     return Chart(
-        number="11",
         heading=f"{model}: scores of the judge, directly and in translation",
         caption=f"Distribution of the helpfulness scores that the judge{judge} gave to responses of {model} directly in "
         f"their language, and to their English translations; {total:,} and {sum(sums['translated'].values()):,} scores.",

@@ -13,20 +13,20 @@ def agreement(results: Results, model: str) -> Chart:
     board = results.judged(model)
     if board is None:
         raise NotDrawnError(f"needs {AGREEMENT} under xx:xx (dialogue or simplification); {model} was asked neither")
-    return _chart(results, model, [board], "1")
+    return _chart(results, model, [board])
 
 
-def dialogue(results: Results, model: str, number: str = "2") -> Chart:
+def dialogue(results: Results, model: str) -> Chart:
     """Helpfulness of dialogue; its language agreement where nothing was judged."""
-    return _chart(results, model, [cells.dialogue(results, model)], number)
+    return _chart(results, model, [cells.dialogue(results, model)])
 
 
-def task(results: Results, model: str, name: str, number: str) -> Chart:
+def task(results: Results, model: str, name: str) -> Chart:
     """The main metric of any other task, a panel a prompting strategy."""
-    return _chart(results, model, cells.boards(results, model, name), number)
+    return _chart(results, model, cells.boards(results, model, name))
 
 
-def _chart(results: Results, model: str, boards: list[Board], number: str) -> Chart:
+def _chart(results: Results, model: str, boards: list[Board]) -> Chart:
     mixes = cells.ladder(results, model)
     several = len(boards) > 1
     panels = tuple(
@@ -52,7 +52,6 @@ def _chart(results: Results, model: str, boards: list[Board], number: str) -> Ch
         cells.counted(marks),
     )
     return Chart(
-        number=number,
         heading=cells.heading(model, boards[0]),
         caption=" ".join(filter(None, said)),
         axis=words,

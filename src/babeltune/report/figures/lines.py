@@ -6,17 +6,18 @@ import math
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from babeltune.report.figures import bars, legends, palette
 from babeltune.report.figures.chart import Chart, Line, LinePanel
-from babeltune.report.figures.files import style
+from babeltune.report.figures.files import blank, style
 
 _FRAME = 3.3, 2.6
 """Width and height of a frame [inches]."""
+_POINT = 4.5
+"""Size of a point [points]."""
 _APART = 0.012
 """By how much of the axis the lines of a frame are moved apart, so that their whiskers do not hide each other."""
 
@@ -26,9 +27,7 @@ def draw(chart: Chart) -> Figure:
     with style([chart.heading, *(line.name for panel in chart.lines for line in panel.lines)]):
         across = min(2, len(chart.lines))
         down = math.ceil(len(chart.lines) / across)
-        size = max(5.0, _FRAME[0] * across), _FRAME[1] * down
-        figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasAgg(figure)
+        figure = blank(max(5.0, _FRAME[0] * across), _FRAME[1] * down)
         frames = list(figure.subplots(down, across, squeeze=False, sharey=True).flat)
         names = list(dict.fromkeys(line.name for panel in chart.lines for line in panel.lines))
         for axes, panel in zip(frames, chart.lines, strict=False):
@@ -69,7 +68,7 @@ def _fill(axes: Axes, panel: LinePanel, names: list[str], title: str) -> None:
             some = [(x, value) for x, mark, value in points if mark.zero_shot == zero_shot]
             if some:
                 axes.plot(
-                    [x for x, _ in some], [value for _, value in some], linestyle="", **_marker(line.colour, shape), zorder=3
+                    [x for x, _ in some], [value for _, value in some], **palette.point(line.colour, shape, _POINT), zorder=3
                 )  # fmt: skip
     if panel.growing:
         least = min((place for place in places if place > 0), default=1.0)
@@ -108,16 +107,11 @@ def _line(line: Line, names: list[str]) -> dict[str, Any]:
     return {"color": palette.ink(line.colour), "linestyle": dash, "linewidth": 1.1}
 
 
-def _marker(colour: str, shape: str) -> dict[str, Any]:
-    edge = {"markeredgecolor": palette.EDGE, "markeredgewidth": 0.5}
-    return {"marker": shape, "markersize": 4.5, "markerfacecolor": colour, **edge}
-
-
 def _handles(chart: Chart, names: list[str]) -> tuple[legends.Keys, legends.Keys]:
     found = {line.name: line for panel in chart.lines for line in panel.lines}
     keys = [(Line2D([], [], **_line(found[name], names)), legends.short(name)) for name in names]
     meanings = [
-        (Line2D([], [], linestyle="", **_marker("#FFFFFF", shape)), word)
+        (Line2D([], [], **palette.point("#FFFFFF", shape, _POINT)), word)
         for zero_shot, shape, word in (
             (True, palette.ZERO_SHOT, "language not in the mix (0-shot)"),
             (False, palette.SUPERVISED, "in the mix (supervised)"),

@@ -7,7 +7,7 @@ viridis, which was made for the colour-blind and for print (https://bids.github.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib as mpl
 from matplotlib.colors import to_hex, to_rgb
@@ -38,11 +38,6 @@ def colours(mixes: Sequence[str]) -> dict[str, str]:
     return {name: found.get(name, BASE) for name in mixes}
 
 
-def colour(mix: str, mixes: Sequence[str]) -> str:
-    """Colour of one of these mixes."""
-    return colours(mixes)[mix]
-
-
 def steps(count: int) -> list[str]:
     """So many colours, from dark to light."""
     places = [0.3] if count == 1 else [_LIGHTEST * at / (count - 1) for at in range(count)]
@@ -60,6 +55,12 @@ def ink(shade: str) -> str:
 def over(shade: str) -> str:
     """Colour of stripes and dots that can be seen on this one."""
     return EDGE if luminance(shade) > 0.18 else "#FFFFFF"
+
+
+def point(shade: str, shape: str, size: float) -> dict[str, Any]:
+    """What matplotlib draws a point of so many points by."""
+    edge = {"markeredgecolor": EDGE, "markeredgewidth": 0.5}
+    return {"linestyle": "", "marker": shape, "markersize": size, "markerfacecolor": shade, **edge}
 
 
 def pale(shade: str, share: float = 0.45) -> str:

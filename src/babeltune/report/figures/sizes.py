@@ -86,7 +86,6 @@ def over(results: Results, model: str) -> Chart:
         cells.counted(marks.values()),
     )
     return Chart(
-        number="8",
         heading=cells.heading(f"{model} over {small}", board),
         caption=" ".join(filter(None, said)),
         axis=words,

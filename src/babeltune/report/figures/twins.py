@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 from babeltune.errors import NotDrawnError
 from babeltune.languages import LANGUAGES
@@ -47,8 +48,22 @@ def subset(results: Results, model: str, codes: list[str]) -> list[str]:
     return high if 0 < len(high) < len(codes) else codes[:_ALL]
 
 
-def compared(results: Results, model: str, *, rest: bool = False) -> Chart:
-    """The chart of the subset, or of the remaining languages (Figure 19)."""
+def compared(results: Results, model: str) -> Chart:
+    """Figure 7: in the languages of the subset."""
+    return _chart(results, model, lambda codes: subset(results, model, codes), "")
+
+
+def remaining(results: Results, model: str) -> Chart:
+    """Figure 19: in the remaining languages."""
+
+    def rest(codes: list[str]) -> list[str]:
+        first = subset(results, model, codes)
+        return [code for code in codes if code not in first]
+
+    return _chart(results, model, rest, "The remaining languages of Figure 7.")
+
+
+def _chart(results: Results, model: str, chosen: Callable[[list[str]], list[str]], which: str) -> Chart:
     board = cells.dialogue(results, model)
     rows = results.of(model, board)
     # Only what can be compared: twins that were asked, in languages in which one was.
@@ -56,8 +71,7 @@ def compared(results: Results, model: str, *, rest: bool = False) -> Chart:
     mixes = [mix for mix in cells.ladder(results, model) if mix in found or len(results.mixes.get(mix, {})) == 1]
     whole = cells.panel(results, model, board, [*mixes, *found.values()])
     both = [code for code in whole.ticks if any((twin, code) in rows for twin in found.values())]
-    first = subset(results, model, both)
-    codes = [code for code in both if code not in first] if rest else first
+    codes = chosen(both)
     if not codes:
         raise NotDrawnError("has the languages that Figure 7 has no room for; all of this study are in Figure 7")
     series: list[Series] = []
@@ -72,13 +86,12 @@ def compared(results: Results, model: str, *, rest: bool = False) -> Chart:
     words, limits = cells.axis(board)
     said = (
         f"{cells.measured(results, board, model + ' under native and translated mixes')}.",
-        "The remaining languages of Figure 7." if rest else "",
+        which,
         f"Plain: native chats; dotted: the translated twin ({names}).",
         cells.INTERVALS,
         cells.counted(marks.values()),
     )
     return Chart(
-        number="19" if rest else "7",
         heading=cells.heading(f"{model}, native and translated mixes", board),
         caption=" ".join(filter(None, said)),
         axis=words,

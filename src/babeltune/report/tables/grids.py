@@ -82,7 +82,7 @@ def terminal(results: Results, model: str, board: Board, *, two_lines: bool) -> 
         caption="bold: the mix holds chats in that language" + ("; *: some unscored" if two_lines else ""),
     )
     for name in header:
-        table.add_column(name, no_wrap=True)
+        table.add_column(Text(name), no_wrap=True)
     for code, line in itertools.zip_longest(results.languages(model, board), lines):
         held = [mix != "base" and code in results.mixes.get(mix, {}) for mix in header[1:]]
         shown = [_below(cell) if two_lines else cell for cell in line[1:]]

@@ -1,5 +1,3 @@
-"use strict";
-const $ = (id) => document.getElementById(id);
 const sheet = JSON.parse($("data").textContent);
 const KEY = "babeltune-sheet-" + sheet.key;
 const LEVELS = Object.keys(sheet.levels).map(Number);
@@ -8,10 +6,6 @@ const LONGEST = 2000, LARGEST = 20e6;
 const place = new Map(sheet.answers.map((one, index) => [one.id, index]));
 const buttons = [...$("levels").children];
 let kept = true;
-
-// Characters that would steer the text around them are shown as what they are.
-const visible = (text) => text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]|\p{Cs}/gu,
-  (c) => "\u27e8U+" + c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0") + "\u27e9");
 
 // What is kept: { rater, at, answers: { id: { rating, comment } } }. Whatever is found, only this comes out.
 function sane(found) {

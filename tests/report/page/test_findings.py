@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 import worlds
-from babeltune.report.findings import by_language, shown_interval, split_of, verdict_of
+from babeltune.report.page.findings import by_language, shown_interval, split_of, verdict_of
 from babeltune.report.results import Results
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 import worlds
-from babeltune.report.blocks import unpacked
-from babeltune.report.page import page
+from babeltune.report.page.blocks import unpacked
+from babeltune.report.page.study import page
 from babeltune.report.results import Judging, Results
-from markup import Parsed
+from markup import STEERING, Parsed
 
 HOSTILE = (
     "</script><script>alert(1)</script>",
@@ -30,7 +30,6 @@ HOSTILE = (
     "line\u2028separator\u2029and\x85next",
     "emoji \U0001f600, 中文, \t tab\nand line",
 )
-STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def parsed(results: Results) -> Parsed:

@@ -1,4 +1,4 @@
-"""How hostile text comes to stand in a self-contained page, which every page of this room does in the same way.
+"""Inline: how hostile text comes to stand in a self-contained page, which every page does in the same way.
 
 Model output reaches a page in two ways only: through Jinja's autoescape, and as JSON in which ``<``, ``>`` and ``&`` are
 escaped and which the page's script shows with ``textContent``. Characters that steer a terminal or the order of the
@@ -13,22 +13,36 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 _HERE = Path(__file__).parent
 _STEERING = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 """Controls, line separators, bidirectional marks, and lone surrogates, which have no UTF-8."""
 
 
-def template(name: str) -> Template:
-    """A template of this room: everything escaped, nothing undefined, nothing that steers."""
+def document(template: str, *, style: str, scripts: Sequence[str], data: object, **more: Any) -> str:
+    """The HTML that a template makes of ``more``, with everything that it needs inside.
+
+    Args:
+        template: a file of ``templates``. Everything in it is escaped, nothing undefined, nothing that steers.
+        style: CSS.
+        scripts: files of ``scripts``, which become one; nothing outside it sees their names.
+        data: what the script reads.
+        more: what the template writes.
+    """
+    script = '(() => {\n"use strict";\n' + "\n".join(source(f"scripts/{name}") for name in scripts) + "\n})();"
     environment = Environment(
-        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, finalize=_finalized
+        loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined, finalize=_finalized
     )
     environment.filters["signed"] = signed
-    return environment.get_template(name)
+    return environment.get_template(template).render(
+        **more, style=style, style_hash=policy_hash(style), script=script, script_hash=policy_hash(script),
+        data=script_json(data),
+    )  # fmt: skip
 
 
 def visible(text: str) -> str:
@@ -51,7 +65,7 @@ def script_json(value: object) -> str:
 
 
 def source(name: str) -> str:
-    """A style or script of this room."""
+    """A file of this folder: ``styles/page.css``."""
     return (_HERE / name).read_text(encoding="utf-8")
 
 

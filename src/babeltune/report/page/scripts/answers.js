@@ -1,5 +1,5 @@
 // The answers: a list of prompts, and of the chosen one the answers of all mixes and seeds side by side.
-const ROW = 54;
+const ROW = 54, BLOCK = 12;  // pixels of a line; milliseconds that a block takes at most
 const answers = {
   here: { model: "", task: "", prompting: "", language: "", off: "", words: "", item: "" },
   index: null, texts: [], lower: [], found: [], chosen: -1, asked: 0,
@@ -226,12 +226,13 @@ async function mountAnswers() {
   readAhead();
 }
 
-// Read the texts while nothing else happens, so that words are found at once.
+// Read the texts while nothing else happens, so that words are found at once: as many blocks as an idle moment has room for.
 async function readAhead() {
   const idle = () => new Promise((resolve) => (window.requestIdleCallback || setTimeout)(resolve));
+  let moment = null;
   for (const block of range(answers.texts.length)) {
-    await idle();
     while (answers.searching) await new Promise((resolve) => setTimeout(resolve, 50));
+    if (!moment || moment.timeRemaining() < BLOCK) moment = await idle() || null;
     await lowered(block);
   }
   document.documentElement.dataset.read = "all";

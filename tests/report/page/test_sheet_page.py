@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from babeltune.measure.judge import LEVELS
-from babeltune.measure.raters import read_ratings
-from babeltune.report.sheet import COLUMNS, Entry, Sheet, page, table
+from babeltune.measure.judge.rubric import LEVELS
+from babeltune.measure.raters.ratings import read_ratings
+from babeltune.report.page.sheet import COLUMNS, Entry, Sheet, page, table
 from browser import Browser, browser, chromium
 from markup import Parsed
 
@@ -164,6 +164,7 @@ def test_a_table_that_was_filled_in_is_read(tmp_path: Path) -> None:
 
 needs_browser = pytest.mark.skipif(chromium() is None, reason="Chromium is not installed")
 COUNT = "document.getElementById('count').innerText"
+KEY = "localStorage.key(0)"
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +233,9 @@ def test_rated_by_keyboard_kept_over_a_reload_exported_and_read(opened: Browser)
     opened.choose("file", file)
     opened.until(f"{COUNT} === '3 of 11 rated'")
     assert opened.text("told") == "3 ratings imported."
-    assert opened.run("[document.getElementById('rater').value, state.answers.cccccccccccc.comment]") == ["Ana", "=2"]
+    assert opened.run(
+        f"[document.getElementById('rater').value, JSON.parse(localStorage.getItem({KEY})).answers.cccccccccccc.comment]"
+    ) == ["Ana", "=2"]
     assert opened.dialogs == []
     assert opened.errors == []
 
@@ -260,7 +263,7 @@ def test_an_import_takes_what_a_spreadsheet_saved_and_tells_what_it_leaves_out(o
 @needs_browser
 @pytest.mark.parametrize("kept", ["{", "null", "[]", '{"answers":{"aaaaaaaaaaaa":{"rating":7,"comment":3}},"at":99}'])
 def test_whatever_another_page_left_in_the_browser_does_no_harm(opened: Browser, kept: str) -> None:
-    opened.run(f"localStorage.setItem(KEY, {json.dumps(kept)})")
+    opened.run(f"localStorage.setItem({KEY}, {json.dumps(kept)})")
     opened.reload()
     assert opened.text("count") == "0 of 11 rated"
     opened.press("3")

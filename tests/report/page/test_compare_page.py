@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_page import HOSTILE, STEERING, attacked
+from test_study_page import HOSTILE, attacked
 
 import worlds
-from babeltune.report import compare
-from babeltune.report.blocks import unpacked
-from babeltune.report.compare import ALIGNED, Shared, Studied, lines, named, recipes, shared
+from babeltune.report.compare import ALIGNED, Shared, Studied, lines, named, shared
+from babeltune.report.page import comparison
+from babeltune.report.page.blocks import unpacked
+from babeltune.report.page.comparison import recipes
 from babeltune.report.results import Results
 from babeltune.study.comparing import paired
 from browser import browser, chromium
-from markup import Parsed
+from markup import STEERING, Parsed
 
 
 def changed(results: Results, **values: float) -> Results:
@@ -118,7 +119,7 @@ def test_what_differs_most_comes_first(results: Results) -> None:
 
 
 def page(first: Results, second: Results) -> str:
-    return compare.page(*two(first, second))
+    return comparison.page(*two(first, second))
 
 
 def test_the_page_has_both_verdicts_the_cells_and_the_answers(answered: Results) -> None:
@@ -138,7 +139,7 @@ def test_the_page_has_both_verdicts_the_cells_and_the_answers(answered: Results)
 def test_three_studies_are_told_apart(results: Results) -> None:
     studies = named([(name, dataclasses.replace(results, study=name)) for name in "abc"])
     cells = shared(studies, [{}, {}])
-    found = Parsed(compare.page(studies, cells)).data["compared"]
+    found = Parsed(comparison.page(studies, cells)).data["compared"]
     assert found["words"]["other"] == ["b", "c"]
     assert found["shown"][0]["key"] == "other"
     assert len(found["columns"]["other"]) == 2 * len(results.rows)

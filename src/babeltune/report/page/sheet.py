@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from babeltune.languages import LANGUAGES
-from babeltune.report.inline import policy_hash, script_json, source, template, visible
+from babeltune.report.page.inline import document, source, visible
 
 COLUMNS = ("id", "language", "item", "prompt", "response", "rating", "rater", "comment")
 """Of the table; the last three are to be filled in."""
@@ -51,7 +51,6 @@ class Sheet:
 
 def page(sheet: Sheet) -> str:
     """The HTML."""
-    script, style = source("sheet.js"), source("sheet.css")
     levels = {level: text.partition(" - ")[::2] for level, text in sheet.levels.items()}
     data = {
         "key": sheet.key,
@@ -62,15 +61,14 @@ def page(sheet: Sheet) -> str:
             for one in sheet.entries
         ],
     }
-    return template("sheet.html.j2").render(
+    return document(
+        "sheet.html.j2",
+        style=source("styles/sheet.css"),
+        scripts=("text.js", "sheet.js"),
+        data=data,
         language=LANGUAGES[sheet.language].name,
         n=len(sheet.entries),
         levels=levels,
-        data=script_json(data),
-        script=script,
-        style=style,
-        script_hash=policy_hash(script),
-        style_hash=policy_hash(style),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import worlds
-from babeltune.report.page import page
+from babeltune.report.page.study import page
 from babeltune.report.results import Results
 from browser import Browser, browser, chromium
 

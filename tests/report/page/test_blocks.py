@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 import worlds
-from babeltune.report import blocks as blocks_
-from babeltune.report.blocks import blocks, packed, unpacked
+from babeltune.report.page import blocks as blocks_
+from babeltune.report.page.blocks import blocks, packed, unpacked
 from babeltune.report.results import Results
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from babeltune.languages import LANGUAGES
-from babeltune.report.inline import signed
-from babeltune.report.results import METRICS, TITLES, Board, Results
+from babeltune.report.page.inline import signed
+from babeltune.report.results import METRICS, TITLES, Board, Results, called
 
 _PARTS = {
     "item": "items",
@@ -146,11 +145,6 @@ def by_language(at: int, verdict: Mapping[str, Any]) -> dict[str, Any]:
         (f"{one['step']['first']} − {one['step']['second']}" for one in verdict["by_language"] if one.get("step")), ""
     )
     return {"at": at, "name": f"{verdict['model']}: {verdict['title']}", "pair": pair, "lines": lines}
-
-
-def called(code: str) -> str:
-    """English name of a language; the code itself of one that is not in the table."""
-    return LANGUAGES[code].name if code in LANGUAGES else code
 
 
 def split_of(results: Results, split: Mapping[str, Any]) -> dict[str, Any]:
