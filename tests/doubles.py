@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from babeltune.data.sources import POCKET
+from babeltune.records import Output
 
 
 def tiny_model(folder: Path, *, seed: int = 0, layers: int = 2) -> Path:
@@ -44,6 +46,13 @@ def tiny_model(folder: Path, *, seed: int = 0, layers: int = 2) -> Path:
     return folder
 
 
+def bare_model(folder: Path) -> Path:
+    """A model folder with a configuration and nothing in it, for whoever only looks that it is there."""
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    return folder
+
+
 def study_file(folder: Path, model: Path | str, **changes: object) -> Path:
     """A study small enough for a test: two mixes, three languages. ``changes`` replace top-level fields."""
     content: dict[str, object] = {
@@ -60,3 +69,11 @@ def study_file(folder: Path, model: Path | str, **changes: object) -> Path:
     # JSON is YAML, and one field a line keeps line numbers meaningful.
     path.write_text("\n".join(f"{key}: {json.dumps(value)}" for key, value in {**content, **changes}.items()) + "\n")
     return path
+
+
+def by_key(outputs: Iterable[Output]) -> dict[tuple[str, str], Output]:
+    """(cell, id) -> output, of which there is one each."""
+    listed = list(outputs)
+    found = {(output.cell, output.id): output for output in listed}
+    assert len(found) == len(listed)
+    return found

@@ -189,19 +189,7 @@ def whole(
         xquad(root, folder, "de_de", 0, passages)
         xquad(root, folder, "en_de", 0, passages)
         xcsqa(root, folder, "de_de", 0, [(f"Frage {n}?", "ABCDE"[n % 5], f'{"ABCDE"[n % 4]}"') for n in range(12)])
-        simplification(
-            root,
-            folder,
-            "de_de",
-            0,
-            [
-                (
-                    f"Der Bau der Brücke Nummer {n} wurde abgeschlossen.",
-                    [f"Brücke {n} ist fertig."],
-                    f"Brücke {n} ist fertig.\nMehr.",
-                )
-                for n in range(12)
-            ],
-        )
+        built = [(f"Der Bau der Brücke {n} wurde abgeschlossen.", f"Brücke {n} ist fertig.") for n in range(12)]
+        simplification(root, folder, "de_de", 0, [(long, [short], f"{short}\nMehr.") for long, short in built])
         harness_03(root, folder, {"de": (0.47, 0.00705), "en": (0.57, 0.00699)})
     return root

@@ -1,17 +1,13 @@
-import ast
 import dataclasses
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import babeltune
 from babeltune.records import ASSISTANT, HUMAN, STOP, Cell, Chat, Sampling, Score, Turn, chat_prompt
 
-ROOT = Path(babeltune.__file__).parent
-# As study/spec.py allows them: names become folder names.
+# As study/spec/fields.py allows them: names become folder names.
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,8}", fullmatch=True)
 MIXES = NAMES.filter(lambda name: name != "base")
 CELLS = st.builds(
@@ -29,16 +25,6 @@ CELLS = st.builds(
 def without_seed_of_base(cell):
     """The base model has no adapter, so a tuning seed says nothing of it."""
     return dataclasses.replace(cell, tuning_seed=0) if cell.mix == "base" else cell
-
-
-@pytest.mark.parametrize("name", ["errors", "languages", "records"])
-def test_the_word_files_import_nothing_of_ours(name):
-    for node in ast.walk(ast.parse((ROOT / f"{name}.py").read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            assert not any(alias.name.split(".")[0] == "babeltune" for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0
-            assert node.module.split(".")[0] != "babeltune"
 
 
 def test_the_prompt_is_guanacos():

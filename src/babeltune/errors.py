@@ -15,13 +15,21 @@ BabeltuneError                 what went wrong, where, why, and what to do next
 ├── EngineError                an engine could not complete its requests
 └── PushError                  the hub did not take an exported folder
 
-Exit codes of the command line: 0 done, 1 any other ``BabeltuneError``, 2 an ``InputError``, 3 a ``LockedError``,
-130 interrupted with Ctrl-C.
+Exit codes of the command line (the table of docs/commands.md is made of these lines):
+
+    0    done
+    1    any other ``BabeltuneError``: it could not be done, or not yet; `doctor`: something is missing
+    2    an ``InputError``: the command, the study file or the data are not as they must be; nothing was begun
+    3    a ``LockedError``: another run holds the study
+    130  stopped with Ctrl-C; the same command goes on
+    143  stopped with SIGTERM; the same
+    129  stopped with SIGHUP, as its terminal was closed; the same
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 
@@ -47,6 +55,15 @@ class Problem:
     def __str__(self) -> str:
         place = f"line {self.line}, {self.where}" if self.line is not None else self.where
         return f"{place}: {self.what}. {self.fix}"
+
+
+def instead(name: str, names: Collection[str], others: str = "There are", cutoff: float = 0.5) -> str:
+    """What to say to somebody who wrote a name that is not among ``names``: the nearest, or else all of them.
+
+    ``cutoff``: how like it the nearest must be, in [0, 1].
+    """
+    near = difflib.get_close_matches(name, names, n=1, cutoff=cutoff)
+    return f"Did you mean '{near[0]}'?" if near else f"{others} {', '.join(names)}."
 
 
 class InputError(BabeltuneError):

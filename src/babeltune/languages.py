@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -132,16 +132,9 @@ def tier_of(share: float | None) -> Tier:
     return "high" if share >= HIGH else "medium"
 
 
-_SHARES: dict[Corpus, Callable[[Language], float | None]] = {
-    "llama2": lambda row: row.llama2,
-    "falcon": lambda row: row.falcon,
-    "gpt3": lambda row: row.gpt3,
-}
-
-
 def published(corpus: Corpus) -> dict[str, float]:
     """ISO code -> share [%] of the languages for which the paper's Table 1 gives one."""
-    return {row.code: share for row in _ROWS if (share := _SHARES[corpus](row)) is not None}
+    return {row.code: share for row in _ROWS if (share := getattr(row, corpus)) is not None}
 
 
 def exposure(shares: Mapping[str, float]) -> dict[str, Exposure]:
@@ -183,4 +176,4 @@ def suggest(code: str) -> str:
     if near:
         row = next(row for row in _ROWS if row.name.casefold() == near[0])
         return f"Did you mean '{row.code}' ({row.name})?"
-    return f"Known languages: {', '.join(LANGUAGES)}"
+    return f"Known languages: {', '.join(LANGUAGES)}."

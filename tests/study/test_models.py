@@ -13,7 +13,7 @@ from huggingface_hub import constants
 from babeltune.errors import ModelError
 from babeltune.study import models
 from babeltune.study.models import BUNDLED, Located, cache_folder, locate, prepare
-from babeltune.study.spec import ModelSpec
+from babeltune.study.spec.study import ModelSpec
 
 COMMIT = "a" * 40
 
@@ -42,12 +42,6 @@ def hub_model(cache: Path, commit: str) -> Path:
     (root / "refs").mkdir(parents=True, exist_ok=True)
     (root / "refs" / "main").write_text(commit)
     return model_folder(root / "snapshots" / commit)
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    return tmp_path / "hub"
 
 
 @pytest.fixture

@@ -11,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from babeltune.languages import LANGUAGES
-from babeltune.study.plan import Inputs, Plan, item_hashes, make
-from babeltune.study.spec import TASK_SPECS, Study, makeup_of
+from babeltune.study.layout import item_hashes, make
+from babeltune.study.plan import Inputs, Plan
+from babeltune.study.spec.mixes import makeup_of
+from babeltune.study.spec.study import Study
+from babeltune.study.spec.tasks import TASK_SPECS
 from babeltune.study.step import Kind, Step
 from babeltune.study.tasks import ItemSet, promptings
 
@@ -30,12 +33,16 @@ CONTENT: dict[str, Any] = {
 
 def inputs(study: Study, **changes: Any) -> Inputs:
     """Made-up fingerprints: the plan only passes them on. ``changes`` are added under the name of the field."""
-    codes = study.tasks.asked["dialogue"].languages
     given: dict[str, Any] = {
         "chats": "c0",
         "identifier": "i0",
         "models": {model.id: f"m-{model.id}" for model in study.models},
-        "items": {("dialogue", code, "xx:xx"): ItemSet(f"asked-{code}", f"scored-{code}", 10) for code in codes},
+        "items": {
+            (task, code, prompting): ItemSet(f"asked-{task}-{code}-{prompting}", f"scored-{task}-{code}", 10)
+            for task, spec in study.tasks.asked.items()
+            for code in spec.languages
+            for prompting in promptings(spec, code)
+        },
         "makeups": {name: makeup_of(name, given, study.mixing) for name, given in study.mixes.items()},
         "available": {"en": 50, "es": 20},
         "chat_count": 75,
@@ -50,8 +57,8 @@ def planned(content: dict[str, Any] | None = None, **input_changes: Any) -> Plan
     return make(study, inputs(study, **input_changes))
 
 
-def changed(*path: str, value: Any) -> dict[str, Any]:
-    content = copy.deepcopy(CONTENT)
+def changed(*path: str, value: Any, of: dict[str, Any] = CONTENT) -> dict[str, Any]:
+    content = copy.deepcopy(of)
     inner = content
     for part in path[:-1]:
         inner = inner.setdefault(part, {})
@@ -174,7 +181,7 @@ def test_a_changed_field_redoes_exactly_what_depends_on_it(
             either(of("proof", "card"), cells("language", "de"), last),
         ),
         (
-            {"items": {("dialogue", "de", "xx:xx"): ItemSet("asked-de", "scored-de", 11)}},
+            {"items": {("dialogue", "de", "xx:xx"): ItemSet("asked-dialogue-de-xx:xx", "scored-dialogue-de", 11)}},
             NOTHING,
         ),  # the hash of the items says all
         ({"exposure": {"one": {"en": 89.7}}}, last),
@@ -412,26 +419,11 @@ CELLS_OF = {"dialogue": 2 * 2, "simplification": 3 * 2, "xquad": 3 * 2, "xcsqa":
 
 
 def of_five(*path: str, value: Any) -> dict[str, Any]:
-    content = copy.deepcopy(FIVE)
-    inner = content
-    for part in path[:-1]:
-        inner = inner.setdefault(part, {})
-    inner[path[-1]] = value
-    return content
+    return changed(*path, value=value, of=FIVE)
 
 
-def planned_five(content: dict[str, Any] | None = None, **item_sets: ItemSet) -> Plan:
-    """``item_sets``: in place of the made-up ones, by task, language and prompting (``xquad_de_en``)."""
-    study = Study.model_validate(content or FIVE)
-    sets = {}
-    for task, spec in study.tasks.asked.items():
-        for code in spec.languages:
-            for prompting in promptings(spec, code):
-                given = ItemSet(f"asked-{task}-{code}-{prompting}", f"scored-{task}-{code}", 10)
-                sets[task, code, prompting] = item_sets.get(f"{task}_{code}_{prompting[:2]}", given)
-    makeups = {name: makeup_of(name, one, study.mixing) for name, one in study.mixes.items()}
-    weights = {model.id: f"m-{model.id}" for model in study.models}
-    return make(study, Inputs("c0", "i0", weights, sets, makeups, {"en": 50, "es": 20}, 75))
+def planned_five(content: dict[str, Any] | None = None, **input_changes: Any) -> Plan:
+    return planned(content or FIVE, **input_changes)
 
 
 def cells_of(task: str, **fields: str) -> Callable[[Step], bool]:
@@ -538,30 +530,38 @@ def test_a_changed_field_of_a_task_redoes_that_task_and_no_tuning(
 
 
 @pytest.mark.parametrize(
-    ("name", "set_", "expected"),
+    ("place", "set_", "expected"),
     [
         # Another prompt: what is asked, and what comes of it.
-        ("xquad_de_xx", ItemSet("other", "scored-xquad-de", 10), cells_of("xquad", language="de", prompting="xx:xx")),
-        ("xquad_de_en", ItemSet("other", "scored-xquad-de", 10), cells_of("xquad", language="de", prompting="en:xx")),
-        ("xnli_en_xx", ItemSet("other", "scored-xnli-en", 10), cells_of("xnli", language="en")),
+        (
+            ("xquad", "de", "xx:xx"),
+            ItemSet("other", "scored-xquad-de", 10),
+            cells_of("xquad", language="de", prompting="xx:xx"),
+        ),
+        (
+            ("xquad", "de", "en:xx"),
+            ItemSet("other", "scored-xquad-de", 10),
+            cells_of("xquad", language="de", prompting="en:xx"),
+        ),
+        (("xnli", "en", "xx:xx"), ItemSet("other", "scored-xnli-en", 10), cells_of("xnli", language="en")),
         # Another reference: what is scored, and the mixes' proof, but no answer.
         (
-            "xcsqa_de_xx",
+            ("xcsqa", "de", "xx:xx"),
             ItemSet("asked-xcsqa-de-xx:xx", "other", 10),
             either(of("proof", "card"), lambda step: step.kind == "score" and cells_of("xcsqa", language="de")(step)),
         ),
         (
-            "simplification_de_en",
+            ("simplification", "de", "en:xx"),
             ItemSet("asked-simplification-de-en:xx", "other", 10),
             lambda step: step.kind == "score" and cells_of("simplification", language="de", prompting="en:xx")(step),
         ),
     ],
 )
 def test_changed_items_redo_what_reads_them_and_no_tuning(
-    name: str, set_: ItemSet, expected: Callable[[Step], bool]
+    place: tuple[str, str, str], set_: ItemSet, expected: Callable[[Step], bool]
 ) -> None:
     before = planned_five()
-    found = moved(before, planned_five(None, **{name: set_}))
+    found = moved(before, planned_five(items={place: set_}))
     assert found == keys(before, either(expected, last))
 
 

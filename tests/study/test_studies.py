@@ -9,49 +9,18 @@ import pytest
 import yaml
 
 from babeltune.finetune.recipe import PRESETS
-from babeltune.study.spec import Study, makeup_of
+from babeltune.languages import PAPER_LANGUAGES
+from babeltune.study.spec.mixes import makeup_of
+from babeltune.study.spec.study import Study
 from calls import Call
 
 FOLDER = Path(__file__).parents[2] / "studies"
 STUDIES = sorted(FOLDER.glob("*.yaml"))
 ASKING = ("native-vs-translated", "direct-vs-translated-judge", "fixed-budget", "fixed-languages")
 """Those that ask a judge and a translator."""
+pytestmark = pytest.mark.usefixtures("hub")
 PAPER = ("llama2-7b", "llama2-70b", "llama3-8b", "falcon-7b", *ASKING)
 LADDER = ("mono", "multi-2", "multi-3", "multi-4", "multi-5", "multi-6")
-LANGUAGES = (
-    "en",
-    "de",
-    "fr",
-    "sv",
-    "zh",
-    "es",
-    "ru",
-    "it",
-    "pt",
-    "vi",
-    "ko",
-    "fi",
-    "hu",
-    "no",
-    "bg",
-    "sl",
-    "el",
-    "hi",
-    "is",
-)
-
-
-@pytest.fixture
-def babeltune(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    return Call(monkeypatch, capsys)
-
-
-@pytest.fixture(autouse=True)
-def no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    return tmp_path / "hub"
 
 
 def study(name: str) -> Study:
@@ -68,14 +37,14 @@ def makeups(name: str) -> dict[str, dict[str, int]]:
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
-def test_every_study_is_planned_offline(babeltune: Call, path: Path, tmp_path: Path, no_hub: Path) -> None:
+def test_every_study_is_planned_offline(babeltune: Call, path: Path, tmp_path: Path, hub: Path) -> None:
     said = babeltune("plan", path, "--runs", tmp_path / "runs", "--gpu", "h100")
     assert (said.code, said.err) == (0, "")
     assert f"study {path.stem}: " in said.out
     assert "h100: tuning takes " in said.out
     assert " GiB (it has" not in said.out
     assert not (tmp_path / "runs").exists()
-    assert not no_hub.exists()
+    assert not hub.exists()
     assert max(map(len, path.read_text().splitlines())) <= 120
 
 
@@ -126,7 +95,7 @@ def test_the_four_models_are_asked_what_the_paper_asks(
     assert [one.id for one in found.models] == [model]
     assert tuple(found.mixes) == mixes
     assert set(found.tasks.asked) == tasks
-    assert set(found.tasks.asked["dialogue"].languages) == set(LANGUAGES)
+    assert set(found.tasks.asked["dialogue"].languages) == set(PAPER_LANGUAGES)
     assert makeups(name)["multi-6"] == {"en": 2200, **dict.fromkeys(("es", "ru", "de", "zh", "fr"), 200)}
 
 

@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from huggingface_hub import constants
 
 from babeltune.data import identify
 from babeltune.data.sources import POCKET
@@ -26,13 +25,14 @@ from babeltune.measure.statistics.intervals import Resampling, mean
 from babeltune.measure.tasks import xcsqa, xnli, xquad
 from babeltune.records import Cell, Metric, Sampling, Score, Task
 from babeltune.report.results import TITLES
-from babeltune.study import local, tasks
+from babeltune.study import tasks
 from babeltune.study.artefacts import JOURNAL, OUTPUTS, SCORES, read_lines
 from babeltune.study.check import Opened, open_study
-from babeltune.study.findings import StatisticsSpec
-from babeltune.study.reporting import load_results
+from babeltune.study.executors import local
 from babeltune.study.session import Event
-from babeltune.study.spec import TASK_SPECS, AnyTaskSpec, SamplingSpec
+from babeltune.study.spec.findings import StatisticsSpec
+from babeltune.study.spec.tasks import TASK_SPECS, AnyTaskSpec, SamplingSpec
+from babeltune.study.steps.reporting import load_results
 from doubles import study_file
 
 STUDY = SamplingSpec(temperature=0.8, top_p=0.9, max_tokens=50)
@@ -132,12 +132,6 @@ FILES = {
     "xcsqa": "X-CSQA-{}/validation-00000-of-00001",
     "xnli": "{}/test-00000-of-00001",
 }
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    return tmp_path / "hub"
 
 
 @pytest.mark.parametrize("name", OWN)

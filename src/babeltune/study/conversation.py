@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
@@ -11,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from babeltune.data import identify
-from babeltune.errors import EngineError, InputError, Problem
+from babeltune.errors import EngineError, InputError, Problem, instead
 from babeltune.records import STOP, Engine, Identified, Request, Sampling, chat_prompt
 from babeltune.study import tasks
 from babeltune.study.check import Opened
 from babeltune.study.session import Session
-from babeltune.study.spec import BASE, ModelSpec, Study
+from babeltune.study.spec.mixes import BASE
+from babeltune.study.spec.study import ModelSpec, Study
 from babeltune.study.step import Step
 
 
@@ -68,11 +68,11 @@ def voices(opened: Opened, model: str | None = None, mixes: Sequence[str] = (), 
     if model is None and len(names) > 1:
         problems.append(Problem("--model", "the study has several", f"Name one of {', '.join(names)}."))
     elif model is not None and model not in names:
-        problems.append(Problem("--model", f"the study has no model '{model}'", _instead(model, names)))
+        problems.append(Problem("--model", f"the study has no model '{model}'", instead(model, names)))
     known = [BASE, *study.mixes]
     for mix in mixes:
         if mix not in known:
-            problems.append(Problem("--mix", f"the study has no mix '{mix}'", _instead(mix, known)))
+            problems.append(Problem("--mix", f"the study has no mix '{mix}'", instead(mix, known)))
     for seed in seeds:
         if seed not in study.tuning_seeds:
             tuned = ", ".join(map(str, study.tuning_seeds))
@@ -86,7 +86,6 @@ def voices(opened: Opened, model: str | None = None, mixes: Sequence[str] = (), 
     missing = []
     for step in steps:
         seed = int(step.recipe["seed"])
-        assert step.mix is not None
         if (mixes and step.mix not in mixes) or (seeds and seed not in seeds):
             continue
         name = _name(step, seed, study)
@@ -114,7 +113,7 @@ class Conversation:
             ModelError: the model or the identifier is not there.
             EngineError: the model cannot be loaded, or an adapter is not one of its own.
         """
-        study = session.opened.plan.study
+        study = session.study
         self.voices = asked.there
         self.sampling = how
         self.seed = study.seeds[0]
@@ -170,9 +169,4 @@ def _folder(voice: Voice) -> str | None:
 
 
 def _name(step: Step, seed: int, study: Study) -> str:
-    return str(step.mix) if len(study.tuning_seeds) == 1 else f"{step.mix}-t{seed}"
-
-
-def _instead(name: str, names: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"Did you mean '{near[0]}'?" if near else f"There are {', '.join(names)}."
+    return step.mix if len(study.tuning_seeds) == 1 else f"{step.mix}-t{seed}"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from babeltune.errors import ModelError
 from babeltune.study.fingerprint import fingerprint
-from babeltune.study.spec import ModelSpec
+from babeltune.study.spec.study import ModelSpec
 
 BUNDLED = "smollm2-135m"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -149,8 +149,10 @@ def _convert(gguf: Path, target: Path) -> None:
     with contextlib.redirect_stderr(
         io.StringIO()
     ):  # its bar cannot be switched off; our own progress says what goes on
-        model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        model = AutoModelForCausalLM.from_pretrained(
+            gguf.parent, gguf_file=gguf.name, dtype=torch.float32, trust_remote_code=False
+        )
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, trust_remote_code=False)
     # The weights are plain numbers now; with these markers they could not be saved.
     model.hf_quantizer = None
     model.is_quantized = False

@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from babeltune.measure import judge, planted
-from babeltune.measure.planted import Planted, Reliability
-from babeltune.measure.verdict import Verdict
-from babeltune.records import Output
+from babeltune.measure.judge import planted
+from babeltune.measure.judge.grade import Grade, read
+from babeltune.measure.judge.planted import Reliability
 from babeltune.study.check import Opened
-from babeltune.study.judging import asker
-from babeltune.study.serving import check_cost
+from babeltune.study.checks.served import check_cost
 from babeltune.study.session import Event, Session, Tell
+from babeltune.study.steps.judging import asker
 
 
 def ask(opened: Opened, languages: Sequence[str], tell: Tell, most_cost: float | None = None) -> list[Reliability]:
@@ -26,13 +25,11 @@ def ask(opened: Opened, languages: Sequence[str], tell: Tell, most_cost: float |
         LockedError: a run holds the study, and with it the ledger.
         StudyError: a cap without a price.
     """
-    spec = opened.plan.study.judge
-    assert spec is not None
     check_cost(opened.plan, most_cost)
     there = {(f"check {code}", one.id): one for code in languages for one in planted.planted(code)}
-    found: dict[tuple[str, str], Verdict] = {}
-    asking = asker(spec)
+    found: dict[tuple[str, str], Grade] = {}
     with opened.store.locked(), Session(opened, tell, most_cost) as session:
+        spec, asking = session.judge, asker(session.judge)
         tell(Event("check", "", 0, len(there), "answers"))
         pending = dict(there)
         for attempt in range(spec.attempts):
@@ -42,12 +39,8 @@ def ask(opened: Opened, languages: Sequence[str], tell: Tell, most_cost: float |
             ]
             for output in session.asked(spec).complete(requests) if requests else ():
                 key = output.cell, output.id
-                found[key] = _read(output, pending[key])
+                found[key] = read(output, pending[key].response)
                 done = sum(not one.malformed for one in found.values())
                 tell(Event("check", pending[key].language, done, len(there), "answers", output.tokens))
             pending = {key: one for key, one in pending.items() if found[key].malformed}
     return planted.reliability([(one, found[key]) for key, one in there.items()])
-
-
-def _read(output: Output, one: Planted) -> Verdict:
-    return judge.read(output, one.response)

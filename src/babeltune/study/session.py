@@ -7,22 +7,25 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from babeltune.data import identify
-from babeltune.records import Item, Prompting, Task
+from babeltune.errors import ModelError
+from babeltune.records import Identifier, Item, Prompting, Task
 from babeltune.study import models, tasks
 from babeltune.study.artefacts import LEDGER
 from babeltune.study.check import Opened
-from babeltune.study.served import ServedSpec
+from babeltune.study.spec.served import JudgeSpec, ServedSpec, TranslatorSpec
 from babeltune.study.step import Step
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from babeltune.finetune.hardware import Hardware
     from babeltune.finetune.train import Tuner
     from babeltune.generate.ledger import Ledger
     from babeltune.records import Engine
+    from babeltune.study.spec.study import Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Event:
 
 
 Tell = Callable[[Event], None]
+T = TypeVar("T")
 
 
 class Session:
@@ -48,13 +52,13 @@ class Session:
     def __init__(self, opened: Opened, tell: Tell, most_cost: float | None = None) -> None:
         """``tell`` hears of every piece of progress; ``most_cost``: dollars of judge and translator, earlier runs too."""
         self.opened = opened
+        self.plan, self.store, self.study = opened.plan, opened.store, opened.plan.study
         self.most_cost = most_cost
         self.tell = tell
-        self._tuner: tuple[str, Tuner] | None = None
-        self._engine: tuple[str, Engine] | None = None
+        self._held: tuple[object, Any] | None = None
         self._tokenizers: dict[str, Callable[[Sequence[str]], list[int]]] | None = None
         self._ledger: Ledger | None = None
-        self._asked: dict[ServedSpec, Engine] = {}
+        self._servers: dict[ServedSpec, Engine] = {}
         self._tasks: dict[str, Task] = {}
         self._items: dict[tuple[str, str, Prompting], list[Item]] = {}
 
@@ -65,13 +69,28 @@ class Session:
         if self._ledger is not None:
             self._ledger.close()
 
+    @property
+    def judge(self) -> JudgeSpec:
+        """The judge, of a study that has one."""
+        assert self.study.judge is not None
+        return self.study.judge
+
+    @property
+    def translator(self) -> TranslatorSpec:
+        """The translator, of a study that has one."""
+        assert self.study.translator is not None
+        return self.study.translator
+
+    @property
+    def identifier(self) -> Identifier:
+        """The study's."""
+        return identify.identifier(self.study.label.identifier)
+
     def task(self, name: str) -> Task:
         """A task as the study sets it."""
         if name not in self._tasks:
-            study = self.opened.plan.study
-            spec = study.tasks.asked[name]
-            identifier = identify.identifier(study.label.identifier)
-            self._tasks[name] = tasks.make(name, spec, identifier, tasks.sampling(spec, study.sampling))
+            spec = self.study.tasks.asked[name]
+            self._tasks[name] = tasks.make(name, spec, self.identifier, tasks.sampling(spec, self.study.sampling))
         return self._tasks[name]
 
     def items(self, task: str, language: str, prompting: Prompting) -> list[Item]:
@@ -83,36 +102,22 @@ class Session:
 
     def needed(self, step: Step) -> list[Path]:
         """Folders of the steps that a step needs, in order."""
-        return [self.opened.store.open(self.opened.plan.by_key[key]) for key in step.needs]
+        return [self.store.open(self.plan.by_key[key]) for key in step.needs]
 
     def tuner(self, model: str) -> Tuner:
         """The tuner of a model; lets go of any other model first."""
-        if self._tuner is None or self._tuner[0] != model:
-            from babeltune.finetune.hardware import Hardware
-            from babeltune.finetune.train import Tuner
-
-            self._tuner = self._engine = None
-            how = self.opened.plan.study.execution
-            hardware = Hardware(
-                device=_device(how.device),
-                dtype=self.opened.plan.study.dtype,
-                micro_batch=how.micro_batch,
-                checkpoint_every=how.checkpoint_every,
-                packing=how.packing,
-                attention=how.attention,
-                gradient_checkpointing=how.gradient_checkpointing,
-                processes=how.processes,
-                sharding=how.sharding,
-            )
-            self._tuner = model, Tuner(self._folder(model), hardware)
-        return self._tuner[1]
+        return self._alone(("tuner", model), lambda: self._new_tuner(self._folder(model)))
 
     def engine(self, model: str) -> Engine:
         """The engine of a model; lets go of any other model first."""
-        if self._engine is None or self._engine[0] != model:
-            self._tuner = self._engine = None
-            self._engine = model, self._new_engine(self._folder(model), self.opened.plan.study.engine)
-        return self._engine[1]
+        return self._alone(("engine", model), lambda: self._new_engine(self._folder(model), self.study.engine))
+
+    def _alone(self, what: object, load: Callable[[], T]) -> T:
+        """What is loaded: one model at a time, be it to tune, to generate, to judge or to translate."""
+        if self._held is None or self._held[0] != what:
+            self._held = None
+            self._held = what, load()
+        return cast(T, self._held[1])
 
     @property
     def ledger(self) -> Ledger:
@@ -120,14 +125,16 @@ class Session:
         if self._ledger is None:
             from babeltune.generate.ledger import Ledger
 
-            self._ledger = Ledger(self.opened.store.root / LEDGER)
+            self._ledger = Ledger(self.store.root / LEDGER)
         return self._ledger
 
     def asked(self, spec: ServedSpec) -> Engine:
         """The engine of the judge or the translator, on a server or here."""
-        if spec not in self._asked:
-            self._asked[spec] = self._served(spec) if spec.engine == "endpoint" else self._local(spec)
-        return self._asked[spec]
+        if spec.engine != "endpoint":
+            return self._alone(spec, lambda: self._local(spec))
+        if spec not in self._servers:
+            self._servers[spec] = self._served(spec)
+        return self._servers[spec]
 
     def _served(self, spec: ServedSpec) -> Engine:
         from babeltune.generate.batchfile import BatchFileEngine
@@ -135,12 +142,11 @@ class Session:
         from babeltune.study.serving import endpoint, prices
 
         kind = BatchFileEngine if spec.batch_files else EndpointEngine
-        return kind(endpoint(spec), self.ledger, prices=prices(self.opened.plan.study), most_cost=self.most_cost)
+        return kind(endpoint(spec), self.ledger, prices=prices(self.study), most_cost=self.most_cost)
 
     def _local(self, spec: ServedSpec) -> Engine:
         from babeltune.generate.chats import LocalChats
 
-        self._tuner = self._engine = None
         folder = self._folder(spec.model)
         return LocalChats(self._new_engine(folder, spec.engine), folder, self.local_name(spec), self.ledger)
 
@@ -148,8 +154,13 @@ class Session:
         """Of a model that runs here, as the ledger has it: other weights under this name answer otherwise."""
         return f"{spec.model} {self.opened.located[spec.model].fingerprint[:12]}"
 
+    def _new_tuner(self, folder: Path) -> Tuner:
+        from babeltune.finetune.train import Tuner
+
+        return Tuner(folder, hardware(self.study, _device(self.study.execution.device)))
+
     def _new_engine(self, folder: Path, name: str) -> Engine:
-        study = self.opened.plan.study
+        study = self.study
         how = study.execution
         if name == "vllm":
             from babeltune.generate.vllm import VllmEngine
@@ -177,9 +188,16 @@ class Session:
             from transformers import AutoTokenizer
 
             self._tokenizers = {}
-            for model in self.opened.plan.study.models:
+            for model in self.study.models:
                 if self.opened.located[model.id].download is None:
-                    tokenizer = AutoTokenizer.from_pretrained(self._folder(model.id))
+                    folder = self._folder(model.id)
+                    try:
+                        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+                    except (OSError, ValueError) as error:
+                        why = " ".join(str(error).split())
+                        raise ModelError(
+                            f"{folder}: its tokenizer cannot be loaded, and no code of its own is run ({why})."
+                        ) from error
                     self._tokenizers[model.name] = functools.partial(_tokens, tokenizer)
         return self._tokenizers
 
@@ -190,7 +208,7 @@ class Session:
         logging.disable_progress_bar()  # ours are shown instead
         logging.set_verbosity_error()
         _keep_memory()
-        threads = self.opened.plan.study.execution.threads
+        threads = self.study.execution.threads
         if threads:
             torch.set_num_threads(threads)
         located = self.opened.located[model]
@@ -222,6 +240,24 @@ def _keep_memory() -> None:
 
 def _tokens(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[int]:
     return [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
+
+
+def hardware(study: Study, device: str) -> Hardware:
+    """Where and how a study's tuning runs."""
+    from babeltune.finetune.hardware import Hardware
+
+    how = study.execution
+    return Hardware(
+        device=device,
+        dtype=study.dtype,
+        micro_batch=how.micro_batch,
+        checkpoint_every=how.checkpoint_every,
+        packing=how.packing,
+        attention=how.attention,
+        gradient_checkpointing=how.gradient_checkpointing,
+        processes=how.processes,
+        sharding=how.sharding,
+    )
 
 
 def _device(wanted: str) -> str:

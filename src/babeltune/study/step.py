@@ -14,8 +14,8 @@ Kind = Literal[
     "label", "mix", "translate", "twin", "proof", "card", "tune", "generate", "english", "judge", "score", "summary", "report"
 ]  # fmt: skip
 
-ASKING: tuple[Kind, ...] = ("translate", "english", "judge")
-"""Steps that ask judge or translator."""
+_ROLES: dict[Kind, str] = {"translate": "translator", "english": "translator", "judge": "judge"}
+"""Kinds of steps that ask judge or translator -> whom."""
 JUDGED_TASK = "dialogue"
 """The task whose answers a judge scores."""
 _ROOMS: dict[Kind, str] = {
@@ -38,7 +38,7 @@ _VERSIONS: dict[Kind, int] = {
     "label": 2,
     "mix": 2,
     "proof": 2,
-    "score": 2,
+    "score": 3,
     "summary": 3,
     "report": 4,
 }
@@ -67,8 +67,8 @@ class Step:
     after: tuple[str, ...] = ()
     """Fingerprints of those steps, in the same order."""
     cell: Cell | None = None
-    mix: str | None = None
-    model: str | None = None
+    mix: str = ""
+    model: str = ""
     work: int = 0
     """Amount of work in the unit of its kind: chats, updates, outputs."""
     fingerprint: str = field(init=False, repr=False, compare=False)
@@ -87,9 +87,9 @@ class Step:
         return _ROOMS[self.kind]
 
     @property
-    def asks(self) -> bool:
-        """Whether judge or translator is asked."""
-        return self.kind in ASKING
+    def role(self) -> str | None:
+        """Who is asked: ``judge``, ``translator`` or nobody."""
+        return _ROLES.get(self.kind)
 
     @property
     def hashed_name(self) -> bool:

@@ -12,14 +12,14 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from babeltune import __version__
 from babeltune.errors import LockedError, StoreError
-from babeltune.study.fingerprint import file_hash
+from babeltune.study.fingerprint import digest, file_hash
 from babeltune.study.step import Step
 
 RECORD = "record.json"
@@ -36,6 +36,8 @@ class Store:
     def __init__(self, root: Path) -> None:
         """``root``: ``runs/<study>``; made when first written to."""
         self.root = root
+        self._whole: set[Path] = set()
+        """Published folders whose files are known to be as their steps left them."""
 
     def published(self, steps: tuple[Step, ...]) -> frozenset[str]:
         """Keys of the steps whose folder is there, unfinished ones too. One listing a room, however many steps."""
@@ -54,7 +56,7 @@ class Store:
         there = self.published(steps)
         lacking: set[str] = set()
         for step in steps:
-            asked = step.asks and step.key in there and (self.path(step) / UNFINISHED).exists()
+            asked = step.role and step.key in there and (self.path(step) / UNFINISHED).exists()
             if asked or not lacking.isdisjoint(step.needs):
                 lacking.add(step.key)
         return there - lacking
@@ -125,6 +127,7 @@ class Store:
             "version": __version__,
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }
+        content["seal"] = _seal(content)
         write_atomically(folder / RECORD, json.dumps(content, ensure_ascii=False, indent=1))
 
     def publish(self, step: Step, *, again: bool = False) -> Path:
@@ -133,29 +136,29 @@ class Store:
         Only a step without a hash in its name may replace another; with one, only where it was run ``again``.
         """
         folder, path = self.partial(step), self.path(step)
-        if path.exists():
-            if step.hashed_name and not again:
-                raise StoreError(f"{path}: is there already. Move it away and run again.")
-            # Nothing is lost by a crash here: the partial folder is whole, and `recorded` finds it.
-            old = path.with_name(path.name + _OLD)
-            shutil.rmtree(old, ignore_errors=True)
-            path.rename(old)
-            folder.rename(path)
-            shutil.rmtree(old, ignore_errors=True)
-            return path
-        folder.rename(path)
+        if step.hashed_name and not again and path.exists():
+            raise StoreError(f"{path}: is there already. Move it away and run again.")
+        # Nothing is lost by a crash here: the partial folder is whole, and `recorded` finds it.
+        put(folder, path)
+        self._whole.discard(path)
         return path
 
     def open(self, step: Step) -> Path:
-        """The published folder of a step.
+        """The published folder of a step, whose files are read and compared with its record once in a process.
 
         Raises:
-            StoreError: it is another step's, whose hash begins alike, or was tampered with.
+            StoreError: it is another step's, whose hash begins alike, or files of it were changed or are gone.
         """
         path = self.path(step)
-        found = self._record(path)["fingerprint"]
-        if found != step.fingerprint:
-            raise StoreError(f"{path}: its record is that of another step ({found[:16]}). Move it away and run again.")
+        if path not in self._whole:
+            record = self._record(path)
+            found = record["fingerprint"]
+            if found != step.fingerprint:
+                raise StoreError(
+                    f"{path}: its record is that of another step ({found[:16]}). Move it away and run again."
+                )
+            _compare(path, record.get("files", {}))
+            self._whole.add(path)
         return path
 
     def facts(self, step: Step) -> dict[str, Any]:
@@ -167,6 +170,8 @@ class Store:
             record = json.loads((path / RECORD).read_text(encoding="utf-8"))
             if not isinstance(record, dict) or not {"fingerprint", "facts"} <= record.keys():
                 raise ValueError("it is no record")
+            if "seal" in record and record["seal"] != _seal(record):
+                raise ValueError("it was changed")
             return record
         except FileNotFoundError as error:
             raise StoreError(f"{path}: has no {RECORD}. Delete the folder; its step runs again.") from error
@@ -184,7 +189,7 @@ class Store:
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            file = (self.root / "lock").open("a+", encoding="utf-8")
+            file = open(self.root / "lock", "a+", encoding="utf-8", opener=_no_link)  # noqa: SIM115
         except OSError as error:
             raise StoreError(f"{self.root}: cannot be written to ({error.strerror}). Check --runs.") from error
         with file:
@@ -202,6 +207,59 @@ class Store:
                 yield
             finally:
                 file.truncate(0)
+
+
+def _seal(record: Mapping[str, Any]) -> str:
+    """Hash of all that a record says, but for the seal."""
+    said = json.loads(json.dumps({name: value for name, value in record.items() if name != "seal"}))
+    return digest(json.dumps(said, sort_keys=True).encode())
+
+
+def hold(folder: Path, names: Sequence[str]) -> None:
+    """Hold files of a folder that may have come from elsewhere against its record, if it has one that names them.
+
+    Raises:
+        StoreError: names those that were changed and those that are gone.
+    """
+    try:
+        files = json.loads((folder / RECORD).read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    _compare(folder, {name: files[name] for name in names if name in files})
+
+
+def _compare(folder: Path, files: Mapping[str, str]) -> None:
+    """Hold the files of a published folder against what its record says.
+
+    Raises:
+        StoreError: names those that were changed and those that are gone.
+    """
+    wrong = []
+    for name, hash_ in files.items():
+        try:
+            if file_hash(folder / name) != hash_:
+                wrong.append(f"{name} is not as the step left it")
+        except FileNotFoundError:
+            wrong.append(f"{name} is gone")
+        except OSError as error:
+            wrong.append(f"{name} cannot be read ({error.strerror})")
+    if wrong:
+        raise StoreError(f"{folder}: {', '.join(wrong)}. Put it back, or delete the folder; its step runs again.")
+
+
+def put(folder: Path, path: Path) -> None:
+    """Rename a whole folder to ``path``; what is there gives way, and is deleted last."""
+    old = path.with_name(path.name + _OLD)
+    shutil.rmtree(old, ignore_errors=True)
+    if path.exists():
+        path.rename(old)
+    folder.rename(path)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _no_link(path: str, flags: int) -> int:
+    """Open a file, but none that a link names: it would be emptied, wherever it is."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
 def write_atomically(path: Path, text: str) -> None:

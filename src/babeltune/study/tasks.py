@@ -20,7 +20,7 @@ from babeltune.measure.tasks.xcsqa import XCsqa
 from babeltune.measure.tasks.xnli import Xnli
 from babeltune.measure.tasks.xquad import XQuad
 from babeltune.records import STOP, Identifier, Item, Prompting, Sampling, Task
-from babeltune.study.spec import (
+from babeltune.study.spec.tasks import (
     AnyTaskSpec,
     DialogueSpec,
     SamplingSpec,

@@ -369,25 +369,13 @@ def test_the_processor_is_measured() -> None:
 # From here on: what `plan` prints.
 
 
-@pytest.fixture
-def babeltune(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    return Call(monkeypatch, capsys)
-
-
 def llama_study(folder: Path, model: object = LLAMA_7B, **changes: object) -> Path:
     recipe = {"preset": "as-run", "autocast": "none"}
     said: dict[str, Any] = {"recipe": recipe, "dtype": "bfloat16", "execution": {"device": "cuda"}, "engine": "vllm"}
     return study_file(folder, "", models=[model], **{**said, **changes})
 
 
-@pytest.fixture
-def no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-
-
-@pytest.mark.usefixtures("no_hub")
+@pytest.mark.usefixtures("hub")
 def test_what_does_not_fit_is_told_what_makes_it_fit(babeltune: Call, tmp_path: Path) -> None:
     study = llama_study(tmp_path)
     said = babeltune("plan", study, "--gpu", "rtx3090")
@@ -403,7 +391,7 @@ def test_what_does_not_fit_is_told_what_makes_it_fit(babeltune: Call, tmp_path: 
     assert "execution." not in said.out
 
 
-@pytest.mark.usefixtures("no_hub")
+@pytest.mark.usefixtures("hub")
 @pytest.mark.parametrize(
     ("gpu", "sharing", "quantised"),
     [
@@ -436,7 +424,7 @@ def test_a_model_that_no_setting_of_one_gpu_fits_is_shared_or_quantised(
     assert " GiB (it has" not in babeltune("plan", again, "--gpu", gpu).out
 
 
-@pytest.mark.usefixtures("no_hub")
+@pytest.mark.usefixtures("hub")
 def test_without_a_gpu_here_and_without_a_name_all_of_the_table_is_shown(babeltune: Call, tmp_path: Path) -> None:
     if any(devices._DRIVER.glob("*/information")):
         pytest.skip("a GPU is here")
@@ -450,7 +438,7 @@ def test_an_unknown_gpu_is_refused_before_the_study_is_read(babeltune: Call, tmp
     assert said.err.splitlines()[1].startswith("  - abacus: not in the table. Known are rtx3090")
 
 
-@pytest.mark.usefixtures("no_hub")
+@pytest.mark.usefixtures("hub")
 def test_a_model_that_is_not_here_has_an_estimate_as_soon_as_its_size_is_said(babeltune: Call, tmp_path: Path) -> None:
     said = babeltune("plan", llama_study(tmp_path, "org/unheard-of"), "--gpu", "h100")
     assert said.code == 0
@@ -461,7 +449,7 @@ def test_a_model_that_is_not_here_has_an_estimate_as_soon_as_its_size_is_said(ba
     assert "h100: tuning takes" in said.words
 
 
-@pytest.mark.usefixtures("no_hub")
+@pytest.mark.usefixtures("hub")
 def test_the_size_that_is_said_redoes_nothing(tmp_path: Path) -> None:
     def prints(model: object) -> list[str]:
         study = llama_study(tmp_path, model)
@@ -470,7 +458,7 @@ def test_the_size_that_is_said_redoes_nothing(tmp_path: Path) -> None:
     assert prints("org/one") == prints({"id": "org/one", "parameters": 7e9})
 
 
-@pytest.mark.usefixtures("no_hub")
+@pytest.mark.usefixtures("hub")
 @pytest.mark.parametrize("parameters", [0, -1, "many"])
 def test_a_size_that_is_none_is_refused(babeltune: Call, tmp_path: Path, parameters: object) -> None:
     said = babeltune("plan", llama_study(tmp_path, {"id": "org/one", "parameters": parameters}))
@@ -478,7 +466,7 @@ def test_a_size_that_is_none_is_refused(babeltune: Call, tmp_path: Path, paramet
     assert "models[0].parameters" in said.err
 
 
-@pytest.mark.usefixtures("no_hub")
+@pytest.mark.usefixtures("hub")
 def test_tunings_of_unknown_length_are_left_out_of_the_hours(babeltune: Call, tmp_path: Path) -> None:
     study = llama_study(
         tmp_path,
@@ -492,7 +480,7 @@ def test_tunings_of_unknown_length_are_left_out_of_the_hours(babeltune: Call, tm
     assert "guanaco-t0: to come; every chat, whose number is not known yet" in said.words
 
 
-@pytest.mark.usefixtures("no_hub")
+@pytest.mark.usefixtures("hub")
 def test_items_that_are_not_here_count_as_the_paper_says(babeltune: Call, tmp_path: Path) -> None:
     tasks = {"xquad": {"items": "hub", "languages": ["en", "de"]}, "xnli": {"items": "hub", "languages": ["en"]}}
     said = babeltune("plan", llama_study(tmp_path, tasks=tasks, seeds=[0, 1]), "--gpu", "h100")
@@ -573,7 +561,7 @@ sys.argv = ["babeltune", "plan", *sys.argv[1:]]
 try:
     cli.main()
 except SystemExit as end:
-    print("code", end.code)
+    print("code", end.code or 0)
 print("loaded", [name for name in ("torch", "transformers", "peft", "accelerate") if name in sys.modules])
 """
 

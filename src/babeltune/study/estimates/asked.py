@@ -1,7 +1,7 @@
 """What judge and translator will be asked: calls, tokens and money, before any of it is sent.
 
 Of what is written already the texts are counted; of what is not, the authors' averages are assumed. Bytes stand for
-tokens: four a token in English, three in any other language (``data.translate.Expected``).
+tokens: four a token in English, three in any other language (``translation.prompts.Expected``).
 """
 
 from __future__ import annotations
@@ -11,20 +11,18 @@ import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from babeltune.data import twin
-from babeltune.data.translate import chat_request, expected, text_request
-from babeltune.generate.asking.dialect import messages_of
+from babeltune.data.translation import prompts, twin
 from babeltune.generate.ledger import Ledger, Spent, key_of
 from babeltune.generate.prices import cost
-from babeltune.measure.judge import Judge
+from babeltune.measure.judge.rubric import Judge
 from babeltune.records import Request
-from babeltune.study import judging, readings, serving
+from babeltune.study import serving
 from babeltune.study.artefacts import CHATS, LEDGER, read_chats
 from babeltune.study.check import Opened
 from babeltune.study.estimates.estimate import CHAT_TOKENS, PROMPT_TOKENS
 from babeltune.study.session import Session
 from babeltune.study.step import JUDGED_TASK, Step
-from babeltune.study.twins import how
+from babeltune.study.steps import judging, readings
 
 ANSWER_TOKENS = 210
 """Of an answer, as long as there is none. With ``REPLY_TOKENS``, the rubric and a prompt, the authors' 1,137 millionths
@@ -69,13 +67,13 @@ def asked(opened: Opened, done: frozenset[str]) -> Iterator[Asked]:
     """What is to come of each role that is asked."""
     session = Session(opened, lambda event: None)
     path = opened.store.root / LEDGER
-    steps = [step for step in opened.plan.pending(done) if step.asks]
+    steps = [step for step in opened.plan.pending(done) if step.role]
     seen = {row for step in opened.plan.of("translate") if step.key in done for row in _rows(step)}
     with contextlib.ExitStack() as stack:
         ledger = stack.enter_context(Ledger(path)) if path.exists() else None
-        for role, spec in serving.roles(opened.plan.study).items():
+        for role, spec in opened.plan.study.roles.items():
             calls: dict[object, _Call] = {}
-            for step in (step for step in steps if serving.role_of(step) == role):
+            for step in (step for step in steps if step.role == role):
                 for at, call in enumerate(_calls(step, session, done, seen)):
                     calls.setdefault(call.key or (step.key, at), call)
             if not calls:
@@ -96,7 +94,7 @@ def _calls(
     step: Step, session: Session, done: frozenset[str], seen: set[tuple[str | None, str, int]]
 ) -> Iterator[_Call]:
     """First tries of a step. ``seen``: chats of blocks that were counted; several blocks may have the same one."""
-    plan, store = session.opened.plan, session.opened.store
+    plan, store = session.plan, session.store
     there = all(key in done for key in step.needs)
     if step.kind == "translate":
         rows = _rows(step)
@@ -110,24 +108,23 @@ def _calls(
             read_chats(store.open(plan.by_key[step.needs[0]]) / CHATS), block, plan.study.mixing
         )  # fmt: skip
         for chat in (chats[at] for at in new):
-            request = chat_request(chat, block.language, how(plan), purpose="")
-            found = expected(request, len(chat.text), block.language, plan.study.mixing.main)
-            yield _Call(_key(request, step, session), found.prompt, found.reply)
+            asked = prompts.request(prompts.original(chat), block.language, session.translator.how)
+            found = prompts.expected(asked, len(chat.text), block.language, plan.study.mixing.main)
+            yield _Call(_key(asked, step, session), found.prompt, found.reply)
     elif step.kind == "english":
         if not there:
             yield from [_Call(None, ANSWER_TOKENS + _TRANSLATING, ANSWER_TOKENS)] * step.work
             return
         for _, text, language in readings.to_translate(step, session):
-            request = text_request("", text, "en", how(plan), purpose="")
-            found = expected(request, len(text), "en", language)
-            yield _Call(_key(request, step, session), found.prompt, found.reply)
+            asked = prompts.request(prompts.Original("", (text,)), "en", session.translator.how)
+            found = prompts.expected(asked, len(text), "en", language)
+            yield _Call(_key(asked, step, session), found.prompt, found.reply)
     else:
         if not there:
             usual = _rubric() + PROMPT_TOKENS[JUDGED_TASK] + ANSWER_TOKENS
             yield from [_Call(None, usual, REPLY_TOKENS)] * step.work
             return
-        assert plan.study.judge is not None
-        asking = judging.asker(plan.study.judge)
+        asking = judging.asker(session.judge)
         for case in readings.cases(step, session):
             if not case.skipped:
                 request = asking.request(case.item, case.prompt, case.response)
@@ -141,9 +138,9 @@ def _bytes(step: Step) -> int:
 
 
 def _key(request: Request, step: Step, session: Session) -> str:
-    spec = serving.roles(session.opened.plan.study)[serving.role_of(step)]
+    spec = session.study.roles[str(step.role)]
     model = spec.model if spec.engine == "endpoint" else session.local_name(spec)
-    return key_of(model, messages_of(request), request.sampling, request.seed, request.schema)
+    return key_of(model, request)
 
 
 def _rows(step: Step) -> list[tuple[str | None, str, int]]:

@@ -31,7 +31,8 @@ from babeltune.study.estimates.costs import (
 )
 from babeltune.study.estimates.devices import GIB, GPUS, Device, Span
 from babeltune.study.estimates.shape import Shape
-from babeltune.study.spec import ModelSpec, XnliSpec
+from babeltune.study.spec.study import ModelSpec, Study
+from babeltune.study.spec.tasks import XnliSpec
 from babeltune.study.step import Step
 
 CHAT_TOKENS = 450
@@ -100,7 +101,7 @@ def estimates(opened: Opened, done: frozenset[str], devices: Sequence[Device]) -
     """Of each model that is to be tuned or to generate; or why there is none."""
     to_come: dict[str, tuple[list[Step], list[Step]]] = defaultdict(lambda: ([], []))
     for step in opened.plan.pending(done):
-        if step.model is not None:
+        if step.model:
             to_come[step.model][step.kind == "generate"].append(step)
     for model in opened.plan.study.models:
         tunings, cells = to_come[model.id]
@@ -111,7 +112,10 @@ def estimates(opened: Opened, done: frozenset[str], devices: Sequence[Device]) -
         except ModelError as error:
             yield f"{model.name}: no estimate: {error}."
             continue
-        yield _estimate(opened, done, model, found, exact, tunings, cells, devices)
+        coming = _coming(opened, done, model.name, found, (tunings, cells))
+        on = tuple(_on(opened.plan.study, coming, device) for device in devices)
+        fetched = 2.0 * found.parameters if opened.located[model.id].download else 0.0
+        yield _estimate(model.name, coming, opened.plan.study.recipe, on, exact=exact, fetched=fetched)
 
 
 def shape_of(model: ModelSpec, located: models.Located) -> tuple[Shape, bool]:
@@ -133,48 +137,64 @@ def shape_of(model: ModelSpec, located: models.Located) -> tuple[Shape, bool]:
     return shape.of_parameters(model.parameters), False
 
 
-def _estimate(
-    opened: Opened,
-    done: frozenset[str],
-    model: ModelSpec,
-    found: Shape,
-    exact: bool,
-    tunings: Sequence[Step],
-    cells: Sequence[Step],
-    devices: Sequence[Device],
-) -> Estimate:
-    study = opened.plan.study
+@dataclass(frozen=True, slots=True)
+class _Coming:
+    """What is to come on a model."""
+
+    shape: Shape
+    micro: int
+    """Chats a forward pass in tuning."""
+    means: tuple[float, ...]
+    """Of each tuning, average tokens of its chats."""
+    trained: float
+    """Tokens that all tunings go through, padding among them."""
+    counted: bool
+    unknown: int
+    answers: tuple[Answers, ...]
+
+
+def _coming(
+    opened: Opened, done: frozenset[str], model: str, found: Shape, steps: tuple[Sequence[Step], Sequence[Step]]
+) -> _Coming:
+    """``steps``: the tunings, and the cells."""
+    study, (tunings, cells) = opened.plan.study, steps
     recipe, execution = study.recipe, study.execution
     micro = micro_batch(recipe.batch, execution.micro_batch, min(execution.processes, recipe.batch))
     whole = execution.packing != "off" or recipe.order == "length-grouped"
     trained, means, counted = 0.0, [], True
     for step in tunings:
-        mean = _counted(opened, done, model.name, step)
+        mean = _counted(opened, done, model, step)
         counted &= mean is not None
         means.append(min(recipe.max_tokens, mean or CHAT_TOKENS))
         length = means[-1] if whole else padded(means[-1], recipe.max_tokens, micro)
         trained += step.work * recipe.batch * length
-    work = _answers(opened, cells)
-    lora = found.lora_parameters(recipe)
+    unknown = sum(not step.work for step in tunings)
+    return _Coming(found, micro, tuple(means), trained, counted, unknown, tuple(_answers(study, cells)))
+
+
+def _estimate(
+    model: str, coming: _Coming, recipe: LoraRecipe, on: tuple[OnDevice, ...], *, exact: bool, fetched: float
+) -> Estimate:
+    tunings, lora = len(coming.means), coming.shape.lora_parameters(recipe)
     return Estimate(
-        model=model.name,
-        parameters=found.parameters,
+        model=model,
+        parameters=coming.shape.parameters,
         exact=exact,
         adapter=lora,
-        tunings=len(tunings),
-        unknown=sum(not step.work for step in tunings),
-        outputs=sum(one.outputs for one in work),
-        chat_tokens=sum(means) / max(1, len(means)),
-        counted=counted,
-        fetched_bytes=2.0 * found.parameters if opened.located[model.id].download else 0.0,
-        adapter_bytes=4.0 * lora * len(tunings),
+        tunings=tunings,
+        unknown=coming.unknown,
+        outputs=sum(one.outputs for one in coming.answers),
+        chat_tokens=sum(coming.means) / max(1, tunings),
+        counted=coming.counted,
+        fetched_bytes=fetched,
+        adapter_bytes=4.0 * lora * tunings,
         checkpoint_bytes=2 * 12.0 * lora if tunings else 0.0,  # two of them: weights and AdamW's two moments
         output_bytes=sum(
             # A score's row holds prompt and answer once more.
             one.outputs * ((2 * one.answer + one.prompt) * _TEXT_BYTES + _ROW_BYTES)
-            for one in work
+            for one in coming.answers
         ),
-        on=tuple(_on(opened, found, device, micro, trained, work, bool(tunings)) for device in devices),
+        on=on,
     )
 
 
@@ -188,9 +208,8 @@ def _counted(opened: Opened, done: frozenset[str], model: str, step: Step) -> fl
     return sum(part.tokens[model] + _MARKER_TOKENS * part.turns for part in parts) / chats if chats else None
 
 
-def _answers(opened: Opened, cells: Sequence[Step]) -> list[Answers]:
+def _answers(study: Study, cells: Sequence[Step]) -> list[Answers]:
     """The outputs of all cells, those of a task together."""
-    study = opened.plan.study
     outputs: Counter[str] = Counter()
     for step in cells:
         assert step.cell is not None
@@ -205,23 +224,14 @@ def _answers(opened: Opened, cells: Sequence[Step]) -> list[Answers]:
     return found
 
 
-def _on(
-    opened: Opened,
-    model: Shape,
-    device: Device,
-    micro: int,
-    trained: float,
-    work: Sequence[Answers],
-    tunes: bool,
-) -> OnDevice:
-    study = opened.plan.study
-    recipe, execution = study.recipe, study.execution
+def _on(study: Study, coming: _Coming, device: Device) -> OnDevice:
+    recipe, execution, model, work = study.recipe, study.execution, coming.shape, coming.answers
     gpu = device.name in GPUS
     recompute = gpu if execution.gradient_checkpointing is None else execution.gradient_checkpointing
     shards = execution.processes if execution.sharding == "fsdp" else 1
-    way = Way(study.dtype, micro, recompute, shards, execution.attention == "eager")
-    tuning = tuning_memory(model, recipe, way) if tunes else None
-    flops = trained * tuning_flops(model, recipe, recompute=recompute)
+    way = Way(study.dtype, coming.micro, recompute, shards, execution.attention == "eager")
+    tuning = tuning_memory(model, recipe, way) if coming.means else None
+    flops = coming.trained * tuning_flops(model, recipe, recompute=recompute)
     peak = device.flops(recipe.autocast if recipe.autocast != "none" else study.dtype) * 3600
     least, most = device.utilisation
     longest = max((one.prompt + one.answer for one in work), default=0)

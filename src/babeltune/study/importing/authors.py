@@ -15,15 +15,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from babeltune.errors import Problem, RowsError
+from babeltune.errors import Problem
 from babeltune.measure.metrics.agreement import AGREEMENT, AGREEMENT_NOMINAL
 from babeltune.measure.reply import bare, item_of, reply
 from babeltune.measure.tasks.items import WrongRowError
 from babeltune.measure.tasks.simplification import SARI
 from babeltune.records import HUMAN, Output
 from babeltune.rows import Row, file_rows
-from babeltune.study.importing.found import Answer, Content, Source, whole
-from babeltune.study.served import Reading
+from babeltune.study.importing.found import Answer, Content, Source, numbered, whole
+from babeltune.study.spec.served import Reading
 
 _THEIRS = {"lang_match": AGREEMENT, "tgt_lang": AGREEMENT_NOMINAL, "sari": SARI}
 """Column of an ``.eval`` file -> our metric."""
@@ -88,15 +88,9 @@ def agreement(path: Path) -> tuple[dict[str, float], list[Problem]]:
 
 
 def _rows(path: Path, problems: list[Problem]) -> Iterator[tuple[int, Row]]:
-    """Number, from 1 on, and row of what can be parsed; a broken row has a number too, as in the authors' files."""
-    try:
-        for number, row in enumerate(file_rows(path), 1):
-            if isinstance(row, Problem):
-                problems.append(row)
-            else:
-                yield number, Row(row.where, whole(dict(row.fields)))
-    except RowsError as error:
-        problems += error.problems
+    """Number and row of what can be parsed; broken rows are counted, as in the authors' files."""
+    for number, row in numbered(file_rows(path), problems):
+        yield number, Row(row.where, whole(dict(row.fields)))
 
 
 def _answer(row: Row, task: str, language: str, name: str, problems: list[Problem]) -> Answer | None:

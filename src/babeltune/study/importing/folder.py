@@ -23,7 +23,7 @@ from babeltune.records import Cell, Item, Output
 from babeltune.study.artefacts import SCORES, read_lines, write_lines
 from babeltune.study.importing.found import Aggregate, Answer, Content, Source
 from babeltune.study.importing.names import Tuned
-from babeltune.study.store import RECORD, Store, write_atomically
+from babeltune.study.store import RECORD, Store, put, write_atomically
 
 MANIFEST = "imported.json"
 ANSWERS = "answers.jsonl"
@@ -132,15 +132,24 @@ class Folder:
         self._publish(self.measured(cell), fingerprint, facts, SCORES, rows)
 
     def _publish(self, folder: Path, fingerprint: str, facts: Mapping[str, Any], name: str, rows: Any) -> None:
+        with self.aside(folder) as partial:
+            write_lines(partial / name, rows)
+            record = {"fingerprint": fingerprint, **facts, "version": __version__}
+            write_atomically(partial / RECORD, json.dumps(record, ensure_ascii=False, indent=1))
+
+    @contextlib.contextmanager
+    def aside(self, folder: Path) -> Iterator[Path]:
+        """An empty folder that takes the place of ``folder`` when it is filled.
+
+        Raises:
+            StoreError: the disk refuses.
+        """
         partial = folder.with_name(folder.name + _PARTIAL)
         try:
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
-            write_lines(partial / name, rows)
-            record = {"fingerprint": fingerprint, **facts, "version": __version__}
-            write_atomically(partial / RECORD, json.dumps(record, ensure_ascii=False, indent=1))
-            shutil.rmtree(folder, ignore_errors=True)
-            partial.rename(folder)
+            yield partial
+            put(partial, folder)
         except OSError as error:
             raise StoreError(
                 f"{folder}: cannot be written ({error.strerror}). Check --runs and the space left."
@@ -148,11 +157,9 @@ class Folder:
 
     def answers(self, cell: Cell) -> list[Answer]:
         """The answers of a cell, as they were found."""
-        return [_answer(row) for row in self._lines(self.generated(cell) / ANSWERS)]
-
-    def _lines(self, path: Path) -> list[dict[str, Any]]:
+        path = self.generated(cell) / ANSWERS
         try:
-            return read_lines(path)
+            return [_answer(row) for row in read_lines(path)]
         except (OSError, ValueError) as error:
             raise StoreError(f"{path}: cannot be read ({error}). Import again; what is whole is kept.") from error
 

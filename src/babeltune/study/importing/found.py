@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from babeltune.errors import Problem
+from babeltune.errors import Problem, RowsError
 from babeltune.records import Cell, Item, Output
+from babeltune.rows import Row
 from babeltune.study.importing.names import Tuned
-from babeltune.study.served import Reading
+from babeltune.study.spec.served import Reading
 
 Maker = Literal["authors", "lm-eval", "inspect"]
 """Whose files: the paper's authors', lm-evaluation-harness's logs, Inspect's logs."""
@@ -76,6 +77,18 @@ class Aggregate:
     error: float | None
     """Standard error, where the file gives one."""
     source: str
+
+
+def numbered(rows: Iterable[Row | Problem], problems: list[Problem]) -> Iterator[tuple[int, Row]]:
+    """Number, from 1 on, and row of what can be parsed; a broken row has a number too, and becomes a problem."""
+    try:
+        for number, row in enumerate(rows, 1):
+            if isinstance(row, Problem):
+                problems.append(row)
+            else:
+                yield number, row
+    except RowsError as error:
+        problems += error.problems
 
 
 def whole(value: Any) -> Any:

@@ -15,14 +15,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from babeltune.errors import Problem, RowsError
+from babeltune.errors import Problem
 from babeltune.languages import LANGUAGES
 from babeltune.measure.reply import item_of, reply
 from babeltune.measure.tasks.items import WrongRowError
 from babeltune.measure.tasks.xnli import ACCURACY
 from babeltune.records import Cell
 from babeltune.rows import Row, file_rows
-from babeltune.study.importing.found import Aggregate, Answer, Content, Source, whole
+from babeltune.study.importing.found import Aggregate, Answer, Content, Source, numbered, whole
 from babeltune.study.importing.names import BASE, Tuned, tuned
 
 TASKS = ("xnli", "xquad")
@@ -127,7 +127,7 @@ def read(source: Source) -> Content:
     problems: list[Problem] = []
     answers: dict[str, Answer] = {}
     right: list[float] = []
-    for row in _rows(path, problems):
+    for _, row in numbered(_parsed(path), problems):
         doc = row.fields.get("doc")
         fields = whole({**doc, **row.fields} if isinstance(doc, dict) else dict(row.fields))
         fields.pop("id", None)  # a document's own; rows of one language are told from their place
@@ -152,17 +152,6 @@ def read(source: Source) -> Content:
     ordered = tuple(sorted(answers.values(), key=lambda one: int(one.item.id)))
     theirs = {ACCURACY: sum(right) / len(right)} if right and len(right) == len(answers) else {}
     return Content(ordered, tuple(problems), theirs)
-
-
-def _rows(path: Path, problems: list[Problem]) -> Iterator[Row]:
-    try:
-        for row in _parsed(path):
-            if isinstance(row, Problem):
-                problems.append(row)
-            else:
-                yield row
-    except RowsError as error:
-        problems += error.problems
 
 
 def _parsed(path: Path) -> Iterator[Row | Problem]:

@@ -8,13 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from babeltune.languages import LANGUAGES, Exposure
-from babeltune.measure.aggregates import AggregateBoard, Share, complete, of_items, wilson
 from babeltune.measure.metrics.agreement import AGREEMENT, AGREEMENT_NOMINAL
-from babeltune.measure.plateau import Verdict, verdict
+from babeltune.measure.statistics.intervals import wilson
 from babeltune.measure.tasks.xnli import ACCURACY
-from babeltune.study.findings import VerdictSpec
+from babeltune.measure.verdict.aggregates import AggregateBoard, Share, complete, of_items
+from babeltune.measure.verdict.plateau import verdict
+from babeltune.measure.verdict.verdict import Verdict
 from babeltune.study.importing.found import Aggregate
 from babeltune.study.importing.names import BASE
+from babeltune.study.spec.findings import VerdictSpec
 
 Key = tuple[str, str, str, str, str, str]
 KEY = ("model", "mix", "task", "language", "prompting", "metric")
@@ -43,10 +45,10 @@ def row_of(key: Key, several: Sequence[Aggregate], seeds: int | None = None) -> 
     ``several``: one number a seed. ``seeds``: over so many is the number, where it is one mean over several.
     """
     values = [one.value for one in several]
-    value, n = sum(values) / len(values), min(one.n or 1 for one in several)
-    errors = [one.error for one in several if one.error is not None]
-    if errors:
-        found = Share(value, max(errors), n).interval
+    share = _share(several)
+    value, n = share.value, share.n
+    if any(one.error is not None for one in several):
+        found = share.interval
         low, high, ci = max(0.0, found.low), min(1.0, found.high), "95%-value-and-1.96-standard-errors"
     else:
         wide = wilson(value, n)

@@ -7,10 +7,10 @@ import dataclasses
 from babeltune.records import Cell, Prompting
 from babeltune.report.published import PAPER, REPOSITORY, Value, by_cell
 from babeltune.report.results import Results
-from babeltune.study.findings import VerdictSpec
 from babeltune.study.importing import numbers, results
 from babeltune.study.importing.found import Aggregate
 from babeltune.study.importing.names import Tuned, makeup
+from babeltune.study.spec.findings import VerdictSpec
 
 NAME = "published"
 

@@ -9,25 +9,28 @@ from typing import Any
 
 from babeltune.data.identify import LID176
 from babeltune.languages import LANGUAGES, Exposure, exposure, published
-from babeltune.measure import judge, spread, summary
-from babeltune.measure.contrasts import Asked
-from babeltune.measure.judge import Protocol
-from babeltune.measure.metrics.agreement import AGREEMENT
-from babeltune.measure.plateau import Verdict
+from babeltune.measure import spread, summary
+from babeltune.measure.judge import shift
+from babeltune.measure.judge.helpfulness import HELPFULNESS_RAW
+from babeltune.measure.judge.rubric import Protocol
 from babeltune.measure.pools import Pool, Scored, pools
 from babeltune.measure.statistics.intervals import Resampling
+from babeltune.measure.verdict import plateau
+from babeltune.measure.verdict.contrasts import Asked
+from babeltune.measure.verdict.verdict import Verdict
 from babeltune.records import Cell, Metric
 from babeltune.report.results import TITLES, Judging, Results
-from babeltune.study import judging
 from babeltune.study.artefacts import SCORES
-from babeltune.study.courses import coursed
-from babeltune.study.excerpt import excerpt
-from babeltune.study.findings import VerdictSpec
 from babeltune.study.importing import numbers, scoring
 from babeltune.study.importing.folder import Folder, Manifest
 from babeltune.study.importing.names import BASE, MODELS, Tuned
-from babeltune.study.scores import scores
+from babeltune.study.spec.findings import VerdictSpec
 from babeltune.study.step import JUDGED_TASK
+from babeltune.study.steps import judging
+from babeltune.study.steps.courses import coursed
+from babeltune.study.steps.excerpt import excerpt
+from babeltune.study.steps.reporting import boards_of
+from babeltune.study.steps.scores import scores
 
 
 def load(folder: Folder) -> Results:
@@ -54,7 +57,7 @@ def load(folder: Folder) -> Results:
     rows = _rows(found, metrics, {key: "+".join(sorted(names)) for key, names in who.items()}, how)
     rows += numbers.rows(manifest.aggregates, {tuple(row[name] for name in numbers.KEY) for row in rows})
     rows = ordered(rows, mixes)
-    boards = _boards(found, metrics)
+    boards = boards_of(found, metrics, JUDGED_TASK)
     verdicts = list(_verdicts(found, boards, mixes, seen, spec, how))
     judged = {(one.model, one.task, one.prompting, one.metric) for one in verdicts}
     verdicts += [
@@ -63,8 +66,8 @@ def load(folder: Folder) -> Results:
         if (one.model, one.task, one.prompting, one.metric) not in judged
     ]
     answers = sum(int(fact.get("judged", 0)) for fact in facts.values())
-    raw: dict[str, str] = {one: judging.named(judge.HELPFULNESS_RAW, one) for one in readings}
-    shifts = summary.shifts(found, raw["direct"], raw["translated"], how) if len(raw) > 1 else []
+    raw: dict[str, str] = {one: judging.named(HELPFULNESS_RAW, one) for one in readings}
+    shifts = shift.shifts(found, raw["direct"], raw["translated"], how) if len(raw) > 1 else []
     shown = excerpt([(cell, folder.measured(cell) / SCORES) for cell in manifest.cells])
     rank = {model: at for at, model in enumerate(dict.fromkeys(row["model"] for row in rows))}
     verdicts.sort(key=lambda one: rank[one.model])
@@ -88,7 +91,7 @@ def load(folder: Folder) -> Results:
         splits=tuple(dataclasses.asdict(one) for one in spread.splits(found, boards, spec.margin_of)),
         judging=Judging(manifest.judge, answers, 0, 0, 0) if manifest.judge else None,
         shifts=tuple(dataclasses.asdict(one) for one in shifts),
-        histogram=tuple(dataclasses.asdict(one) for one in summary.histogram(found, raw)) if raw else (),
+        histogram=tuple(dataclasses.asdict(one) for one in shift.histogram(found, raw)) if raw else (),
     )
 
 
@@ -115,16 +118,6 @@ def _rows(
     return [dataclasses.asdict(row) for row in rows]
 
 
-def _boards(found: Iterable[Pool], metrics: Mapping[str, Sequence[Metric]]) -> list[Asked]:
-    """What verdicts are on: the main metric of each task and prompting, and agreement of dialogue."""
-    boards: list[Asked] = []
-    for task, prompting in dict.fromkeys((pool.task, pool.prompting) for pool in found):
-        main, *others = metrics[task]
-        judged = [one for one in others if task == JUDGED_TASK and one.name == AGREEMENT]
-        boards += [(task, prompting, one) for one in (main, *judged)]
-    return boards
-
-
 def _verdicts(
     found: Sequence[Pool],
     boards: Sequence[Asked],
@@ -139,7 +132,7 @@ def _verdicts(
             ours = [pool for pool in found if (pool.model, pool.task, pool.prompting) == (model, task, prompting)]
             there = [pool for pool in ours if _has(pool, metric)]
             members = numbers.members_of(mixes, [(pool.mix, pool.language) for pool in there])
-            yield from summary.verdicts(
+            yield from plateau.verdicts(
                 [pool for pool in there if pool.mix in members or pool.mix == BASE],
                 [(task, prompting, metric)],
                 members,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from babeltune.errors import Problem, RowsError, StoreError
 from babeltune.records import Cell
@@ -22,6 +22,7 @@ from babeltune.study.importing.survey import Survey
 
 Tell = Callable[[str, str, int, int], None]
 """Told of progress: what is done (``read``, ``score``, ``report``), on what, how many are done, of how many."""
+T = TypeVar("T", Source, Cell)
 _READERS: dict[str, Callable[[Source], Content]] = {
     "authors": authors.read,
     "lm-eval": harness.read,
@@ -94,8 +95,7 @@ def run(
     with folder.locked():
         read = scored = 0
         kept: list[Source] = []
-        for at, source in enumerate(found.sources, 1):
-            tell("read", source.cell.name, at - 1, len(found.sources))
+        for source in _each(found.sources, "read", tell):
             print_ = fingerprint(source)
             if not folder.holds(folder.generated(source.cell), print_):
                 content = _content(source)
@@ -105,21 +105,16 @@ def run(
                 kept.append(source)
             else:
                 found.left.append(Problem(source.files[0][1].name, "holds no row that could be used", "Left out."))
-            tell("read", source.cell.name, at, len(found.sources))
-        for at, source in enumerate(kept, 1):
-            tell("score", source.cell.name, at - 1, len(kept))
+        for source in _each(kept, "score", tell):
             if not folder.holds(folder.measured(source.cell), scoring.scored_by(folder, source.cell, identifier)):
                 scoring.score(folder, source.cell, identifier, download)
                 scored += 1
-            tell("score", source.cell.name, at, len(kept))
         manifest = _manifest(found, kept, places, folder, identifier, protocol)
         same = _described(folder) == manifest
         if not same:
             folder.describe(manifest)
         if scored or not same or not (folder.report / "results.json").exists():
-            tell("report", "numbers, figures, page", 0, 1)
-            made = render(folder)
-            tell("report", "numbers, figures, page", 1, 1)
+            made = _reported(folder, tell)
         else:
             made = stored.read(folder.report)
     return Done(made, manifest, read, scored, not same)
@@ -136,15 +131,27 @@ def rescore(
             manifest, identifier=identifier or manifest.identifier, protocol=protocol or manifest.protocol
         )
         scoring.check(manifest.identifier, download)
-        for at, cell in enumerate(manifest.cells, 1):
-            tell("score", cell.name, at - 1, len(manifest.cells))
+        for cell in _each(manifest.cells, "score", tell):
             scoring.score(folder, cell, manifest.identifier, download)
-            tell("score", cell.name, at, len(manifest.cells))
         folder.describe(manifest)
-        tell("report", "numbers, figures, page", 0, 1)
-        made = render(folder)
-        tell("report", "numbers, figures, page", 1, 1)
+        made = _reported(folder, tell)
     return Done(made, manifest, 0, len(manifest.cells), True)
+
+
+def _each(things: Sequence[T], kind: str, tell: Tell) -> Iterator[T]:
+    """Sources or cells one by one, told before and after each."""
+    for at, one in enumerate(things):
+        name = one.name if isinstance(one, Cell) else one.cell.name
+        tell(kind, name, at, len(things))
+        yield one
+        tell(kind, name, at + 1, len(things))
+
+
+def _reported(folder: Folder, tell: Tell) -> Results:
+    tell("report", "numbers, figures, page", 0, 1)
+    made = render(folder)
+    tell("report", "numbers, figures, page", 1, 1)
+    return made
 
 
 def render(folder: Folder) -> Results:
@@ -152,17 +159,8 @@ def render(folder: Folder) -> Results:
     from babeltune.report import render as rendering  # draws: not for who only reads
 
     made = results.load(folder)
-    partial = folder.report.with_name("report.partial")
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+    with folder.aside(folder.report) as partial:
         rendering.render(made, partial)
-        shutil.rmtree(folder.report, ignore_errors=True)
-        partial.rename(folder.report)
-    except OSError as error:
-        raise StoreError(
-            f"{folder.report}: cannot be written ({error.strerror}). Check --runs and the space left."
-        ) from error
     return made
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import json
@@ -11,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from babeltune.data import identify
-from babeltune.measure import judge
-from babeltune.measure.judge import Protocol
+from babeltune.measure.judge.grade import parse
+from babeltune.measure.judge.helpfulness import helpfulness
+from babeltune.measure.judge.rubric import Protocol
 from babeltune.measure.metrics.agreement import AGREEMENT, AGREEMENT_NOMINAL
 from babeltune.measure.metrics.letters import XCSQA
 from babeltune.measure.outputs import Answered, scores
@@ -21,12 +21,12 @@ from babeltune.measure.tasks.simplification import Simplification
 from babeltune.measure.tasks.xcsqa import XCsqa
 from babeltune.measure.tasks.xnli import ACCURACY, Xnli
 from babeltune.measure.tasks.xquad import XQuad
-from babeltune.measure.verdict import parse
 from babeltune.records import Cell, Identified, Identifier, Metric, Sampling, Score, Task
-from babeltune.study import judging
 from babeltune.study.importing.folder import Folder
 from babeltune.study.importing.found import Answer
-from babeltune.study.served import Reading
+from babeltune.study.spec.served import Reading
+from babeltune.study.steps import judging
+from babeltune.study.steps.scores import row
 
 RELEASED = "released"
 """The languages that the rows themselves have for prompt and response; lid176 for single lines, and where they have none."""
@@ -112,14 +112,7 @@ def score(folder: Folder, cell: Cell, identifier: str, download: bool = False) -
     found = scores(task, [Answered("", one.item, one.output, one.reason) for one in answers])
     found = _with_judge(found, answers, reader, cell.language) if cell.task == "dialogue" else found
     rows = [
-        {
-            **dataclasses.asdict(one),
-            "subject": f"{answer.item.prompt}\n{answer.item.source}" if cell.task == "xnli" else answer.item.subject,
-            "prompt": answer.item.prompt,
-            "references": list(answer.item.references),
-            "response": (answer.output.text if answer.output else "") or one.notes.get("found", ""),
-            "finish": answer.output.finish if answer.output else "failed",
-        }
+        row(one, answer.item, answer.output, ranked=cell.task == "xnli")
         for one, answer in zip(found, answers, strict=True)
     ]
     shares = {name: value for name in _COMPARED if (value := _share(rows, name)) is not None}
@@ -152,7 +145,7 @@ def _with_judge(found: Sequence[Score], answers: Sequence[Answer], reader: Ident
         for reading, reply in answer.judged.items():
             # Of a translation the text that was judged is not at hand: nothing in the reply can be its echo.
             verdict = parse(reply, answer.output.text if answer.output and reading == "direct" else "")
-            one = judge.helpfulness(answer.item.id, verdict, language, prompts[id(answer)], responses[id(answer)])
+            one = helpfulness(answer.item.id, verdict, language, prompts[id(answer)], responses[id(answer)])
             parts.append(judging.as_read(one, reading))
         merged.append(judging.merged(parts))
     return merged

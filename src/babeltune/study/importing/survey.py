@@ -42,31 +42,46 @@ class Survey:
     others: Counter[str] = field(default_factory=Counter)
     """Suffix -> files of kinds that are not looked into."""
 
+    def leave(self, where: str, why: str, fix: str = "Left out.") -> None:
+        """Note what is not imported."""
+        self.left.append(Problem(where, why, fix))
+
+
+@dataclass
+class _Taken:
+    """Files by what they were taken for, until they are put together."""
+
+    named: dict[Cell, dict[Kind, list[tuple[str, Path, Told]]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
+    )
+    """The authors'."""
+    made: dict[Cell, Tuned] = field(default_factory=dict)
+    results: dict[Path, dict[str, Any]] = field(default_factory=dict)
+    """Of the harness; so the next."""
+    samples: list[tuple[str, Path]] = field(default_factory=list)
+    logs: list[tuple[str, Path]] = field(default_factory=list)
+    """Of Inspect."""
+
 
 def survey(places: Sequence[Path], seen: Callable[[int], None] = lambda count: None) -> Survey:
     """Look through files and folders. ``seen`` is told how many files were looked at so far.
 
     Nothing is followed out of a place: a link that leaves it is left out.
     """
-    found = Survey()
-    named: dict[Cell, dict[Kind, list[tuple[str, Path, Told]]]] = defaultdict(lambda: defaultdict(list))
-    made: dict[Cell, Tuned] = {}
-    results: dict[Path, dict[str, Any]] = {}
-    samples: list[tuple[str, Path]] = []
-    logs: list[tuple[str, Path]] = []
+    found, files = Survey(), _Taken()
     for count, (where, path) in enumerate(_files(places, found), 1):
         seen(count)
         if path.suffix not in _KINDS:
             found.others[path.suffix or path.name] += 1
         elif path.suffix == ".eval" and _is_zip(path):
-            logs.append((where, path))
+            files.logs.append((where, path))
         elif path.suffix == ".jsonl" and harness.named(path.stem):
-            samples.append((where, path))
+            files.samples.append((where, path))
         else:
-            _look(where, path, found, named, made, results, logs)
-    _pair(named, made, found)
-    _harness(samples, results, found)
-    for where, path in logs:
+            _look(where, path, files, found)
+    _pair(files, found)
+    _harness(files.samples, files.results, found)
+    for where, path in files.logs:
         _inspect(where, path, found)
     _once(found)
     return found
@@ -85,20 +100,12 @@ def _files(places: Sequence[Path], found: Survey) -> Iterator[tuple[str, Path]]:
                 path = Path(folder) / name
                 where = path.relative_to(root).as_posix()
                 if path.is_symlink() and not path.resolve().is_relative_to(root):
-                    found.left.append(Problem(where, "is a link that leads out of the folder", "Copy the file there."))
+                    found.leave(where, "is a link that leads out of the folder", "Copy the file there.")
                 elif path.is_file():
                     yield where, path
 
 
-def _look(
-    where: str,
-    path: Path,
-    found: Survey,
-    named: dict[Cell, dict[Kind, list[tuple[str, Path, Told]]]],
-    made: dict[Cell, Tuned],
-    results: dict[Path, dict[str, Any]],
-    logs: list[tuple[str, Path]],
-) -> None:
+def _look(where: str, path: Path, files: _Taken, found: Survey) -> None:
     """A file of the authors' by its name, or a JSON file by what is in it."""
     try:
         said = told(path.stem, path.suffix)
@@ -109,20 +116,20 @@ def _look(
     except UnknownNameError as error:
         if path.suffix == ".json" and (parsed := _parsed(path)) is not None:
             if harness.is_results(parsed):
-                results[path] = parsed
+                files.results[path] = parsed
                 return
             if inspected.is_log(parsed):
-                logs.append((where, path))
+                files.logs.append((where, path))
                 return
         if (task := harness.other_task(path.stem)) is not None:
             why = f"samples of the task '{task}', which is none of {', '.join(harness.TASKS)}"
         else:
             why = str(error)
-        found.left.append(Problem(where, why, "Left out."))
+        found.leave(where, why)
         return
     cell = Cell(by.model, by.mix, 0, said.task, said.language, said.prompting, said.seed)
-    made[cell] = by
-    named[cell][said.kind].append((where, path, said))
+    files.made[cell] = by
+    files.named[cell][said.kind].append((where, path, said))
 
 
 def _parsed(path: Path) -> Any:
@@ -139,11 +146,11 @@ def _is_zip(path: Path) -> bool:
         return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
 
 
-def _pair(named: dict[Cell, dict[Kind, list[tuple[str, Path, Told]]]], made: dict[Cell, Tuned], found: Survey) -> None:
+def _pair(files: _Taken, found: Survey) -> None:
     """The files of each cell together; of two of a kind the first counts."""
-    for cell in sorted(named, key=lambda one: one.name):
-        kinds = named[cell]
-        files: list[tuple[str, Path]] = []
+    for cell, kinds in sorted(files.named.items(), key=lambda one: one[0].name):
+        made = files.made[cell]
+        parts: list[tuple[str, Path]] = []
         judge = ""
         for kind in _NAMED:
             several = kinds.get(kind, [])
@@ -151,20 +158,16 @@ def _pair(named: dict[Cell, dict[Kind, list[tuple[str, Path, Told]]]], made: dic
                 several, judge = _of_one_judge(several, judge, found)
             for where, path, said in several[1:]:
                 if path.read_bytes() != several[0][1].read_bytes():
-                    first = several[0][0]
+                    first, _, theirs = several[0]
                     batch = (
-                        f" (batches of {said.batch} in place of {several[0][2].batch})"
-                        if said.batch != several[0][2].batch
-                        else ""
+                        "" if said.batch == theirs.batch else f" (batches of {said.batch} in place of {theirs.batch})"
                     )
-                    found.left.append(
-                        Problem(where, f"{kind} of a cell that another file has already{batch}", f"{first} counts.")
-                    )
+                    found.leave(where, f"{kind} of a cell that another file has already{batch}", f"{first} counts.")
             if several:
-                files.append((kind, several[0][1]))
-        kept = dict(files)
+                parts.append((kind, several[0][1]))
+        kept = dict(parts)
         if "outputs" in kept or "direct" in kept or "translated" in kept:
-            found.sources.append(Source("authors", cell, made[cell], tuple(files), judge))
+            found.sources.append(Source("authors", cell, made, tuple(parts), judge))
         elif "agreement" in kept:
             where = kinds["agreement"][0][0]
             values, problems = authors.agreement(kept["agreement"])
@@ -173,10 +176,10 @@ def _pair(named: dict[Cell, dict[Kind, list[tuple[str, Path, Told]]]], made: dic
             size = round(n) if n else _PROMPTS if cell.task == "dialogue" else None
             for metric, value in values.items():
                 if metric in SHARES and size:
-                    found.aggregates.append(Aggregate(cell, made[cell], metric, value, size, None, where))
+                    found.aggregates.append(Aggregate(cell, made, metric, value, size, None, where))
                 else:
                     why = f"{metric} alone: without its outputs, or their number, it has no interval"
-                    found.left.append(Problem(where, why, "Give the .jsonl file beside it."))
+                    found.leave(where, why, "Give the .jsonl file beside it.")
 
 
 def _of_one_judge(
@@ -189,7 +192,7 @@ def _of_one_judge(
     chosen = judge if judge in by.values() else by[several[0][1]]
     for where, path, _ in several:
         if by[path] != chosen:
-            found.left.append(Problem(where, f"scores of another judge ('{by[path]}')", f"Those of '{chosen}' count."))
+            found.leave(where, f"scores of another judge ('{by[path]}')", f"Those of '{chosen}' count.")
     return [one for one in several if by[one[1]] == chosen], chosen
 
 
@@ -209,7 +212,7 @@ def _harness(samples: Sequence[tuple[str, Path]], results: dict[Path, dict[str, 
         try:
             made = harness.model_of(results[chosen[0]] if chosen else None, path.parent.name)
         except UnknownNameError as error:
-            found.left.append(Problem(where, f"its model's name {error}", "Left out."))
+            found.leave(where, f"its model's name {error}")
             continue
         cell = Cell(made.model, made.mix, 0, *about, "xx:xx", 0)
         files = [("outputs", path), *(("results", one) for one in chosen)]
@@ -220,7 +223,7 @@ def _harness(samples: Sequence[tuple[str, Path]], results: dict[Path, dict[str, 
         try:
             made = harness.model_of(parsed, path.stem if path.stem not in ("results",) else path.parent.name)
         except UnknownNameError as error:
-            found.left.append(Problem(where, f"its model's name {error}", "Left out."))
+            found.leave(where, f"its model's name {error}")
             continue
         for one in harness.aggregates(parsed, made, where):
             if isinstance(one, Problem):
@@ -233,10 +236,10 @@ def _inspect(where: str, path: Path, found: Survey) -> None:
     try:
         about = inspected.head(path)
     except UnreadableError as error:
-        found.left.append(Problem(where, str(error), "Left out."))
+        found.leave(where, str(error))
         return
     except UnknownNameError as error:
-        found.left.append(Problem(where, f"its model's name {error}", "Left out."))
+        found.leave(where, f"its model's name {error}")
         return
     for epoch in about.epochs:
         cell = Cell(about.made.model, about.made.mix, 0, about.task, about.language, "xx:xx", epoch)
@@ -249,16 +252,14 @@ def _once(found: Survey) -> None:
     for one in found.sources:
         if one.cell in kept:
             fix = f"{kept[one.cell].files[0][1].name} counts."
-            found.left.append(Problem(one.files[0][1].name, f"outputs of the cell {one.cell.name} a second time", fix))
+            found.leave(one.files[0][1].name, f"outputs of the cell {one.cell.name} a second time", fix)
         else:
             kept[one.cell] = one
     found.sources = list(kept.values())
     numbers: dict[tuple[Cell, str], Aggregate] = {}
     for number in found.aggregates:
         if number.cell not in kept and numbers.setdefault((number.cell, number.metric), number) is not number:
-            found.left.append(
-                Problem(number.source, f"{number.metric} of {number.cell.name} a second time", "Left out.")
-            )
+            found.leave(number.source, f"{number.metric} of {number.cell.name} a second time")
     found.aggregates = list(numbers.values())
     found.sources.sort(key=lambda one: _place(one.tuned, one.cell))
     found.aggregates.sort(key=lambda one: _place(one.tuned, one.cell))

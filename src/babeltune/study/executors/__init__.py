@@ -1,0 +1,1 @@
+"""Where steps run: in this process, or on the machines of a Ray cluster."""

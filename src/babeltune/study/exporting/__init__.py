@@ -1,0 +1,1 @@
+"""Exporting: an adapter of a study as a folder that stands by itself."""
