@@ -25,9 +25,10 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from babeltune import errors
 from babeltune.cli import application
 from babeltune.languages import known
-from babeltune.study import spec
+from babeltune.study.spec import study
 
 DOCS = Path(__file__).parent
 _WRITTEN = "<!-- Written by docs/reference.py from the code; `make reference` writes it again. -->"
@@ -38,7 +39,7 @@ def commands() -> str:
     """The page of the command line: every verb with its help, arguments and options."""
     verbs = typer.main.get_command(application()).commands  # type: ignore[attr-defined]
     lines = [_WRITTEN, "# The command line", "", *_paragraphs(application().info.help), ""]
-    lines += ["The same text is in `babeltune VERB --help`. Exit codes: [runs.md](runs.md).", ""]
+    lines += ["The same text is in `babeltune VERB --help`.", ""]
     lines += ["| | |", "|---|---|"]
     lines += [f"| [`{name}`](#{name}) | {_paragraphs(verb.help)[0]} |" for name, verb in verbs.items()]
     for name, verb in verbs.items():
@@ -49,7 +50,24 @@ def commands() -> str:
         lines += [line for paragraph in _paragraphs(verb.help) for line in (paragraph, "")]
         lines += ["| | |", "|---|---|"]
         lines += [f"| {_named(one)} | {_cell(one.help)}{_default(one)} |" for one in arguments + options]
+    lines += ["", "## Exit codes", "", "| code | it means |", "|---|---|"]
+    lines += [f"| {code} | {meaning} |" for code, meaning in exit_codes().items()]
+    lines += ["", "## Completion", "", *_COMPLETION]
     return "\n".join(lines) + "\n"
+
+
+def exit_codes() -> dict[int, str]:
+    """Exit code -> what it means, as the docstring of ``babeltune.errors`` has them."""
+    rows = re.findall(r"^    (\d+) +(\S.*)$", errors.__doc__ or "", re.MULTILINE)
+    return {int(code): _plain(meaning) for code, meaning in rows}
+
+
+_COMPLETION = (
+    "    babeltune --install-completion",
+    "",
+    "in bash, zsh or fish; then start the shell anew. (`--show-completion` prints what it would install.) The tab key then",
+    "completes verbs, options, study files, a study's adapters and mixes, figures, languages, tasks and GPUs.",
+)
 
 
 def study_file() -> str:
@@ -59,7 +77,7 @@ def study_file() -> str:
         "YAML. A field that is not here is refused, with the nearest that is. All problems are told at once, each with"
     ]
     lines += ["its line (`babeltune plan STUDY`). `studies/` has ten to begin with.", ""]
-    for kind in _parts(spec.Study):
+    for kind in _parts(study.Study):
         said = inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0]
         lines += [
             "",

@@ -15,8 +15,9 @@ import pytest
 from rich.console import Console
 
 from babeltune.cli.agreement import table_of
-from babeltune.measure.raters import Agreement, Rating, agreement
-from babeltune.measure.sheet import Answer, answers
+from babeltune.measure.raters.agreement import Agreement, agreement
+from babeltune.measure.raters.answers import Answer, answers
+from babeltune.measure.raters.ratings import Rating
 from babeltune.measure.statistics.intervals import Interval
 from babeltune.records import Cell
 from babeltune.study.artefacts import SCORES, write_lines
@@ -211,7 +212,7 @@ def test_languages_have_a_line_each_and_one_together(babeltune: Call, made: Made
     }
     alone = annotate(babeltune, made, "--language", "es", "--read", files[0], "--read", files[1])
     assert list(table(alone)) == [("Ana and the judge", "Spanish")]
-    assert "de.csv: 24 ratings in other languages than es, left out." in alone.words
+    assert "Left out: 24 ratings of de.csv in other languages than es." in alone.words
 
 
 def test_a_sheet_goes_out_and_comes_back_half_filled_from_a_spreadsheet(

@@ -14,12 +14,13 @@ import pytest
 
 from babeltune.cli.terminal import console
 from babeltune.errors import EngineError
-from babeltune.generate.scripted import ScriptedEngine
 from babeltune.records import STOP, Output, Request, Sampling, chat_prompt
 from babeltune.study.check import open_study
 from babeltune.study.session import Session
 from calls import Call
 from doubles import study_file
+from markup import STEERING
+from scripted import ScriptedEngine
 
 GERMAN = "Brot ist ein Gebäck aus Mehl, Wasser und Salz, das im Ofen gebacken wird."
 ENGLISH = "Bread is a food that is made of flour, water and salt and baked in an oven."
@@ -27,7 +28,6 @@ ARABIC = "الخبز طعام يصنع من الدقيق والماء ويخبز
 HINDI = "रोटी आटे और पानी से बनाई जाती है।"
 CHINESE = "面包是用面粉和水做成的食物，在烤箱里烤熟。"
 HOSTILE = "\x1b[2J\x1b]0;owned\x07 one\x9b31m two\u202egnp.exe\u2066 \r\nthree\u2028four \ud83d [red]five[/red]"
-STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 QUESTION = "Was ist Brot und wie wird es gebacken?"
 
 

@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub import constants
 
 from babeltune.study.check import open_study
-from babeltune.study.local import run
+from babeltune.study.executors.local import run
 from calls import Call
 from doubles import study_file
 
@@ -86,7 +86,7 @@ def test_a_push_that_cannot_be_is_refused_before_anything_is_written(
 def test_a_pushed_folder_is_called_by_its_name_on_the_hub(
     babeltune: Call, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from babeltune.study import export
+    from babeltune.study.exporting import export
 
     pushed: list[tuple[Path, str, bool]] = []
 

@@ -85,7 +85,7 @@ def test_nothing_asked_is_told(babeltune, tmp_path):
 
 def test_all_entries_are_exported_and_read_back(babeltune, path, tmp_path):
     out = tmp_path / "calls.jsonl"
-    assert "5 entries in" in babeltune("ledger", path, "--export", out).words
+    assert "(5 entries)" in babeltune("ledger", path, "--export", out).words
     rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     with Ledger(path) as ledger:
         assert [Entry(**row) for row in rows] == list(ledger.entries())

@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rich.console import Console
 
+from babeltune.cli.terminal import Terminal
 from babeltune.data import identify, texts
 from babeltune.data.identify import FastText, lid176_path
 from babeltune.records import Identified
 from calls import Call, Said
+from markup import STEERING
 
 ENGLISH = "Where does the river begin, and where does it end?"
 SPANISH = "¿Dónde nace el río y dónde termina su largo viaje?"
@@ -236,7 +237,7 @@ def test_two_that_are_unsure_do_not_disagree(babeltune: Call, tmp_path: Path, tw
 def test_disagreements_take_two(babeltune: Call, tmp_path: Path) -> None:
     said = babeltune("lid", text_file(tmp_path, ENGLISH), "--disagreements")
     assert said.code == 2
-    assert "name a second identifier with --against" in said.words.replace(" identifier identifier", " identifier")
+    assert "there is nothing to disagree with. Name a second identifier with --against." in said.words
 
 
 def test_an_identifier_agrees_with_itself(babeltune: Call, tmp_path: Path) -> None:
@@ -287,7 +288,7 @@ def test_a_malformed_row_is_refused_by_place_or_passed_over_where_asked(
     skipped = babeltune("lid", path, "--skip-bad-rows")
     assert skipped.code == 0
     assert [row["where"] for row in lines(skipped)] == ["texts.jsonl:1", "texts.jsonl:3"]
-    assert skipped.err == "1 malformed rows were passed over.\n"
+    assert skipped.err == "Left out: 1 malformed row.\n"
 
 
 def test_a_malformed_chat_is_refused_or_passed_over(babeltune: Call, tmp_path: Path) -> None:
@@ -295,7 +296,7 @@ def test_a_malformed_chat_is_refused_or_passed_over(babeltune: Call, tmp_path: P
     assert "texts.jsonl:2" in babeltune("lid", path).err
     skipped = babeltune("lid", path, "--skip-bad-rows")
     assert [row["label"] for row in lines(skipped)] == ["de", "es"]
-    assert skipped.err == "1 malformed rows were passed over.\n"
+    assert skipped.err == "Left out: 1 malformed row.\n"
 
 
 @pytest.mark.parametrize(
@@ -349,10 +350,11 @@ HOSTILE = [
     "nul \0 bell \a backspace \b return \r tab \t in an English sentence",
     "half a character \ud83d in an English sentence",
     "[bold]markup[/bold] and [/] in an English sentence",
+    "\x9b31m red \x85 herring \x7f in an English sentence",
 ]
 
 
-@pytest.mark.parametrize("text", HOSTILE, ids=["ansi", "quotes", "separators", "controls", "surrogate", "markup"])
+@pytest.mark.parametrize("text", HOSTILE, ids=["ansi", "quotes", "separators", "controls", "surrogate", "markup", "c1"])
 def test_hostile_text_is_one_line_of_json(babeltune: Call, tmp_path: Path, text: str) -> None:
     path = json_file(tmp_path, {"text": text}, {"text": SPANISH})
     said = babeltune("lid", path)
@@ -362,7 +364,7 @@ def test_hostile_text_is_one_line_of_json(babeltune: Call, tmp_path: Path, text:
     assert first["text"] == text.replace("\ud83d", "?")
     assert first["label"] == "en"
     assert second["text"] == SPANISH
-    assert not [char for char in said.out if ord(char) < 32 and char != "\n"]
+    assert not STEERING.search(said.out)
     table = babeltune("lid", path, "--out", tmp_path / "out.jsonl")
     assert (tmp_path / "out.jsonl").read_text(encoding="utf-8") == said.out
     assert table.code == 0
@@ -387,9 +389,6 @@ def test_a_reader_that_stops_early_gets_no_traceback(tmp_path: Path) -> None:
         child.stdout.readline()
         child.stdout.close()
         assert "Traceback" not in child.stderr.read()
-
-
-# What was found wrong in src, to be mended there.
 
 
 def test_a_file_is_not_overwritten_by_its_own_lines(babeltune: Call, tmp_path: Path) -> None:
@@ -422,17 +421,12 @@ def test_all_malformed_rows_are_told_at_once(babeltune: Call, tmp_path: Path) ->
     assert "texts.jsonl:4" in said.err
 
 
-def test_no_control_character_of_a_text_reaches_the_terminal(babeltune: Call, tmp_path: Path) -> None:
-    said = babeltune("lid", json_file(tmp_path, {"text": "\x9b31m red \x85 herring \x7f in an English sentence"}))
-    assert not [char for char in said.out if 0x7F <= ord(char) <= 0x9F]
-
-
 @pytest.mark.parametrize("text", ["two \x1b[31mred", "two \x9b31mred", "two half \ud83d"])
 def test_hostile_text_neither_breaks_the_table_nor_reaches_the_terminal(
     babeltune: Call, tmp_path: Path, two: dict[str, Scripted], text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What cannot be encoded stays in the buffer of a console, for the next test to fail on.
-    monkeypatch.setattr("babeltune.cli.lid.console", Console())
+    monkeypatch.setattr("babeltune.cli.lid.console", Terminal())
     said = babeltune("lid", json_file(tmp_path, {"text": text}), "--against", "openlid", "--summary")
     assert said.code == 0
-    assert not [char for char in said.out if (ord(char) < 32 and char != "\n") or 0x7F <= ord(char) <= 0x9F]
+    assert not STEERING.search(said.out)

@@ -15,12 +15,12 @@ import transformers
 from huggingface_hub import constants
 
 from babeltune.data import card
+from babeltune.data import label as label_module
 from babeltune.data.label import label
 from babeltune.data.sources import POCKET
 from babeltune.records import Identified
-from babeltune.study import steps
 from babeltune.study.check import open_study
-from babeltune.study.local import DATA, run
+from babeltune.study.executors.local import DATA, run
 from calls import Call, Said
 from doubles import study_file
 
@@ -455,7 +455,7 @@ def test_many_languages_are_shortened_on_the_screen_and_whole_on_the_card(
     undeclared = [{"id": str(at), "messages": json.loads(row)["messages"]} for at, row in enumerate(rows)]
     chats.write_text("\n".join(map(json.dumps, undeclared)) + "\n")
     monkeypatch.setattr(
-        steps.label, "label", lambda chats, identifier, threshold, *rest: label(chats, Scripted(), threshold, *rest)
+        label_module, "label", lambda chats, identifier, threshold, *rest: label(chats, Scripted(), threshold, *rest)
     )
     study = study_file(tmp_path, model_folder, chats=str(chats), mixes=["guanaco"])
     said = babeltune("mix", study, "--runs", tmp_path / "runs")

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from babeltune import hub
-from babeltune.cli import study as study_verbs
+from babeltune.cli import loading, outcome
 from babeltune.data.sources import POCKET
 from babeltune.errors import Problem, RowsError
-from babeltune.study import local
 from babeltune.study.check import Opened
-from babeltune.study.local import Ran
+from babeltune.study.executors import local
+from babeltune.study.executors.local import Ran
 from calls import Call, Said
 from doubles import study_file
 
@@ -238,8 +238,8 @@ def test_a_study_is_scored_again_without_a_model_and_the_answer_printed(
         return Ran(11, 2.4)
 
     monkeypatch.setattr(local, "rescore", rescore)
-    monkeypatch.setattr(study_verbs, "answer", lambda opened: scored.append("answered"))
-    monkeypatch.setattr(study_verbs, "needs_all", lambda opened, study, *, but: None)
+    monkeypatch.setattr(outcome, "answer", lambda opened: scored.append("answered"))
+    monkeypatch.setattr(loading, "needs_all", lambda opened, study, *, but: None)
     # The model is a hub id that is not in the cache: none is needed.
     said = babeltune("score", study_file(tmp_path, "some/model"), "--runs", tmp_path / "runs")
     assert (said.code, scored) == (0, ["tiny", "answered"]), said.err
@@ -260,15 +260,16 @@ def test_a_study_without_outputs_cannot_be_scored_again(babeltune: Call, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "said_so"),
     [
-        ((), "there is nothing to score: give a study file"),
+        ((), "STUDY: there is nothing to score. Give a study file"),
         (("x.yaml", "--outputs", "o.jsonl"), "Keep one"),
         (("o.jsonl",), "To score its rows: --outputs o.jsonl"),
-        (("x.yaml", "--task", "xnli", "--out", "s.jsonl"), "--task, --out: for --outputs alone"),
+        (("x.yaml", "--prompting", "en:xx"), "--prompting: is for --outputs alone"),
+        (("x.yaml", "--task", "xnli", "--out", "s.jsonl"), "--task, --out: is for --outputs alone"),
         (("--outputs", "o.jsonl"), "--task: is missing. There are dialogue, simplification, xquad, xcsqa, xnli"),
         (("--outputs", "o.jsonl", "--task", "XQUD"), "unknown task 'XQUD'"),
         (("--outputs", "o.jsonl", "--task", "XQUD"), "Did you mean 'xquad'?"),
         (("--outputs", "o.jsonl", "--task", "xnli", "--language", "ger"), "Did you mean 'de' (German)?"),
-        (("--outputs", "o.jsonl", "--task", "xnli", "--language", "tlh"), "There are en, de, fr"),
+        (("--outputs", "o.jsonl", "--task", "xnli", "--language", "tlh"), "Known languages: en, de, fr"),
         (("--outputs", "o.jsonl", "--task", "xnli", "--language", "de"), "there is no such file"),
         (("--outputs", ".", "--task", "xnli", "--language", "de"), "is a folder"),
         (("--outputs", "o", "--task", "xnli", "--language", "de", "--prompting", "en:xx"), "xnli has no en:xx"),

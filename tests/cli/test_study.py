@@ -32,7 +32,7 @@ def call(verb, study):
     try:
         cli.main()
     except SystemExit as end:
-        codes.append(end.code)
+        codes.append(end.code or 0)
 calls = [*((verb, bad) for verb in ("plan", "mix", "run", "status", "report")), ("plan", good), ("status", good)]
 for verb, study in calls:
     call(verb, study)
@@ -81,7 +81,7 @@ def tree(folder: Path) -> list[str]:
 def test_without_a_verb_the_verbs_are_explained(babeltune: Call) -> None:
     said = babeltune()
     assert said.code == 2
-    assert "Start with studies/pocket.yaml" in said.words
+    assert "babeltune studies pocket > pocket.yaml" in said.words
     for verb in (*VERBS, "lid"):
         assert f"│ {verb} " in said.out + said.err
 
@@ -225,7 +225,9 @@ def test_an_unfinished_study_has_no_report_yet(babeltune: Call, tmp_path: Path, 
     before = tree(tmp_path)
     said = babeltune("report", study, "--runs", runs)
     assert said.code == 1
-    assert said.err == f"26 steps are to come first. Run: babeltune run {study}\n"  # all but summary and report
+    assert (
+        said.err == f"{study}: 26 steps are to come first. Run: babeltune run {study}\n"
+    )  # all but summary and report
     assert tree(tmp_path) == before
 
 
@@ -277,6 +279,7 @@ def test_nothing_is_fetched_unless_asked_for(babeltune: Call, tmp_path: Path, mo
     monkeypatch.setattr(check, "open_study", note)
     monkeypatch.setenv("HF_HUB_OFFLINE", "")
     monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setattr("babeltune.cli.loading._unreached", lambda: None)
     babeltune("run", "any.yaml", "--download")
     babeltune("run", "any.yaml")
     assert seen == [(True, None), (False, "1")]
@@ -322,10 +325,10 @@ def test_the_plan_of_the_papers_study_lists_what_it_would_fetch(babeltune: Call,
     ]
     # By hand: dialogue 19, XQuAD 2 x 7 - 1, X-CSQA 8 languages, each with 3 seeds, and XNLI 9: 129 cells a model and mix.
     # 1 + 7 + 1 + 7 of data, 7 tunings, 8 x 129 = 1,032 cells, twice, summary and report: 2,089.
-    assert "2089 steps" in said.words
+    assert "2,089 steps" in said.words
     # Paper, section 3.3: 2,000 updates of every model.
     for mix in ("mono", *(f"multi-{n}" for n in range(2, 7)), "guanaco"):
-        assert f"  Llama-2-7b-hf-{mix}-t0: 2000 updates to come\n" in said.out
+        assert f"  Llama-2-7b-hf-{mix}-t0: 2,000 updates to come\n" in said.out
     assert not (tmp_path / "runs").exists()
     assert not no_hub.exists()
 
@@ -341,7 +344,7 @@ def test_the_status_of_the_papers_study_shows_its_grid(babeltune: Call, tmp_path
             for mix in ("mono", "multi-2", "multi-3", "multi-4", "multi-5", "multi-6", "guanaco")
         ),
     ]
-    assert f"2089 steps to come: babeltune run {LLAMA}" in said.out
+    assert f"2,089 steps to come: babeltune run {LLAMA}" in said.out
 
 
 @pytest.mark.parametrize(("verb", "needed"), [("mix", NEEDS[1:]), ("run", NEEDS)])

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 import faultserver
-from babeltune.cli import translate
 from babeltune.data.identify import FastText, lid176_path
 from babeltune.data.sources import read_chats
+from babeltune.generate import endpoint
 from babeltune.generate.ledger import Ledger
-from babeltune.generate.scripted import ScriptedEngine
 from babeltune.measure.tasks.dialogue import Dialogue
 from babeltune.records import Request, Sampling
 from calls import Call
+from scripted import ScriptedEngine
 
 WORDS = {
     "Where does the river begin?": ("Wo entspringt der Fluss eigentlich?", "¿Dónde nace realmente el río?"),
@@ -77,7 +77,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
         asked.append(request)
         return translation(request.prompt)
 
-    monkeypatch.setattr(translate, "_served", lambda *_, **__: ScriptedEngine(answer))
+    monkeypatch.setattr(endpoint, "EndpointEngine", lambda *_, **__: ScriptedEngine(answer))
     return asked
 
 
@@ -151,7 +151,7 @@ def test_bad_translations_are_asked_for_again_then_kept_out_and_told(
         seeds.append(request.seed)
         return ASKED[1]
 
-    monkeypatch.setattr(translate, "_served", lambda *_, **__: ScriptedEngine(answer))
+    monkeypatch.setattr(endpoint, "EndpointEngine", lambda *_, **__: ScriptedEngine(answer))
     said = babeltune("translate", alpaca, "--to", "de", "--out", tmp_path / "o", "--model", "m", "--retries", "1")
     assert said.code == 0
     assert seeds == [42, 43]

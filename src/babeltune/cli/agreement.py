@@ -12,7 +12,7 @@ from rich.text import Text
 from babeltune.languages import LANGUAGES
 
 if TYPE_CHECKING:
-    from babeltune.measure.raters import Agreement
+    from babeltune.measure.raters.agreement import Agreement
     from babeltune.measure.statistics.intervals import Interval
     from babeltune.records import Cell
     from babeltune.study.check import Opened

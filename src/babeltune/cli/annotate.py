@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from babeltune.cli import completing
 from babeltune.cli.agreement import WIDE, scored_rows, table_of
-from babeltune.cli.study import needs_all
-from babeltune.cli.terminal import Download, Runs, SkipBadRows, StudyFile, console, errors, open_, visible
-from babeltune.errors import InputError, Problem, RowsError, StoreError
+from babeltune.cli.files import make
+from babeltune.cli.loading import Download, Runs, SkipBadRows, StudyFile, needs_all, open_
+from babeltune.cli.terminal import console, counted, errors
+from babeltune.errors import InputError, Problem, RowsError
 from babeltune.languages import LANGUAGES, suggest
 
 if TYPE_CHECKING:
-    from babeltune.measure.raters import Rating
+    from babeltune.measure.raters.ratings import Rating
     from babeltune.records import Cell
     from babeltune.study.check import Opened
 
@@ -32,23 +34,23 @@ def annotate(
     language: Annotated[
         str | None,
         typer.Option(
-            "--language", metavar="CODES", help="Such as de, or de,fr. To read: all of the files if left out."
+            metavar="CODES",
+            autocompletion=completing.languages,
+            help="Such as de, or de,fr. To read: all of the files if left out.",
         ),
     ] = None,
     n: Annotated[
-        int | None, typer.Option("--n", min=1, show_default=str(N), help="Answers of a sheet, one a language.")
+        int | None, typer.Option(min=1, show_default=str(N), help="Answers of a sheet, one a language.")
     ] = None,
     read: Annotated[
         list[Path] | None,
-        typer.Option("--read", metavar="FILE", help="Ratings to read back; once for each file."),
+        typer.Option(metavar="FILE", help="Ratings to read back; may be given again."),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FOLDER", show_default="annotate", help="Gets <study>-<language>.csv and .html."),
+        typer.Option(metavar="FOLDER", show_default="annotate", help="Gets <study>-<language>.csv and .html."),
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option("--seed", show_default="42", help="Another one draws other answers.")
-    ] = None,
+    seed: Annotated[int | None, typer.Option(show_default="42", help="Another one draws other answers.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace sheets that are there, and ratings in them.")] = False,
     runs: Runs = Path("runs"),
     skip_bad_rows: SkipBadRows = False,
@@ -64,9 +66,9 @@ def annotate(
     With --read: prints how far people agree with the judge, and with each other
     where several rated: exact, within one point, weighted kappa, Spearman.
 
-    Examples:
-    `babeltune annotate studies/pocket.yaml --language de --n 50`,
-    `babeltune annotate studies/pocket.yaml --language de --read ana.csv --read ben.csv`.
+    babeltune annotate studies/pocket.yaml --language de --n 50
+
+    babeltune annotate studies/pocket.yaml --language de --read ana.csv --read ben.csv
     """
     asked = [code.strip() for code in (language or "").split(",") if code.strip()]
     _check(asked, read, {"--n": n, "--out": out, "--seed": seed, "--force": force or None})
@@ -118,9 +120,9 @@ def _asked(opened: Opened, codes: Sequence[str], where: str) -> None:
 
 
 def _write(opened: Opened, codes: Sequence[str], n: int, seed: int | None, out: Path, *, force: bool) -> None:
-    from babeltune.measure.judge import LEVELS
-    from babeltune.measure.sheet import SEED, answers, draw
-    from babeltune.report import sheet as sheets
+    from babeltune.measure.judge.rubric import LEVELS
+    from babeltune.measure.raters.answers import SEED, answers, draw
+    from babeltune.report.page import sheet as sheets
     from babeltune.study.store import write_atomically
 
     written: dict[Path, str] = {}
@@ -142,18 +144,15 @@ def _write(opened: Opened, codes: Sequence[str], n: int, seed: int | None, out: 
         fewer = f", all that there are (--n {n})" if len(drawn) < n else f" of {len(found):,} distinct ones"
         judged = sum(one.judged is not None for one in drawn)
         told = f", {judged} of them judged" if any(one.judged is not None for one in found) else ""
-        lines.append(f"{LANGUAGES[code].name} ({code}): {_count(len(drawn))}{fewer}{told}.")
+        lines.append(f"{LANGUAGES[code].name} ({code}): {counted(len(drawn), 'answer')}{fewer}{told}.")
         lines += [f"  {path}" for path in files]
     _keep(written, force=force)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{out}: cannot be made ({error.strerror}). Check --out.") from error
+    make(out)
     for path, text in written.items():
         write_atomically(path, text)
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    console.print("Give a speaker the page or the table, and read back what comes: --read FILE.", highlight=False)
+        console.say(line)
+    console.say("Give a speaker the page or the table, and read back what comes: --read FILE.")
 
 
 def _keep(written: Mapping[Path, str], *, force: bool) -> None:
@@ -169,8 +168,7 @@ def _keep(written: Mapping[Path, str], *, force: bool) -> None:
 
 def _ratings(files: Sequence[Path], asked: Sequence[str]) -> dict[str, list[Rating]]:
     """Rater -> ratings in the languages asked for, or in all; every problem of every file at once."""
-    from babeltune.measure.raters import read_ratings
-    from babeltune.measure.sheet import by_rater
+    from babeltune.measure.raters.ratings import by_rater, read_ratings
 
     stems = [path.stem for path in files]
     problems = [
@@ -185,10 +183,8 @@ def _ratings(files: Sequence[Path], asked: Sequence[str]) -> dict[str, list[Rati
             continue
         kept = [one for one in ratings if not asked or one.language in asked]
         if len(kept) < len(ratings):
-            said = (
-                f"{path.name}: {len(ratings) - len(kept)} ratings in other languages than {', '.join(asked)}, left out."
-            )
-            errors.print(said, markup=False, highlight=False, soft_wrap=True)
+            lost = counted(len(ratings) - len(kept), "rating")
+            errors.say(f"Left out: {lost} of {path.name} in other languages than {', '.join(asked)}.")
         found[path.stem if stems.count(path.stem) == 1 else str(path.with_suffix(""))] = kept
     if problems:
         raise RowsError("ratings", problems)
@@ -201,19 +197,19 @@ def _ratings(files: Sequence[Path], asked: Sequence[str]) -> dict[str, list[Rati
 
 
 def _compare(raters: Mapping[str, Sequence[Rating]], scored: Sequence[tuple[Cell, Mapping[str, Any]]]) -> None:
-    from babeltune.measure.raters import agreement
-    from babeltune.measure.sheet import answers, judged, resolved
+    from babeltune.measure.raters.agreement import agreement
+    from babeltune.measure.raters.answers import answers, judged, resolved
 
     found = answers(scored)
     people: dict[str, list[Rating]] = {}
     for rater, ratings in raters.items():
         people[rater], unknown = resolved(ratings, found)
-        said = f"{visible(rater)}: {_count(len(people[rater]))} rated"
+        said = f"{rater}: {counted(len(people[rater]), 'answer')} rated"
         if unknown:
-            shown = ", ".join(map(visible, unknown[:_UNKNOWN_SHOWN])) + (" …" if len(unknown) > _UNKNOWN_SHOWN else "")
+            shown = ", ".join(unknown[:_UNKNOWN_SHOWN]) + (" …" if len(unknown) > _UNKNOWN_SHOWN else "")
             said += f"; left out as no answers of this study: {shown} ({len(unknown)} in all)"
             said += ". It has changed since the sheet was written, or the sheet is another study's"
-        console.print(f"{said}.", markup=False, highlight=False, soft_wrap=True)
+        console.say(f"{said}.")
     if not any(people.values()):
         fix = "Give the study, and with --runs the folder, that the sheet was written from."
         raise RowsError("ratings", [Problem("id", "no rating is of an answer of this study", fix)])
@@ -221,16 +217,12 @@ def _compare(raters: Mapping[str, Sequence[Rating]], scored: Sequence[tuple[Cell
     pairs = [(one, "the judge", ratings, theirs) for one, ratings in people.items() if theirs]
     pairs += [(one, two, people[one], people[two]) for one, two in itertools.combinations(people, 2)]
     if not theirs:
-        console.print("The study has no judge's scores of answers in these languages to compare with.", highlight=False)
+        console.say("The study has no judge's scores of answers in these languages to compare with.")
     if not pairs:
-        console.print("With another person's ratings, --read shows how far the two agree.", highlight=False)
+        console.say("With another person's ratings, --read shows how far the two agree.")
     for one, two, first, second in pairs:
-        between = f"{visible(one)} and {visible(two)}"
+        between = f"{one} and {two}"
         if {rating.id for rating in first} & {rating.id for rating in second}:
             console.print(table_of(agreement(first, second), between, two_lines=console.width < WIDE))
         else:
-            console.print(f"{between} rated no answer in common.", markup=False, highlight=False, soft_wrap=True)
-
-
-def _count(n: int) -> str:
-    return f"{n} answer{'s' if n != 1 else ''}"
+            console.say(f"{between} rated no answer in common.")

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from babeltune.cli.terminal import console, errors, online
+from babeltune.cli.loading import online
+from babeltune.cli.terminal import console, errors, listed
 from babeltune.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def census(
         typer.Option(metavar="NAME", help="The field that holds the document; told by the first record if left out."),
     ] = None,
     split: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Split of a hub set, also several times; all if left out.")
+        list[str] | None, typer.Option(metavar="NAME", help="Split of a hub set, may be given again; all if left out.")
     ] = None,
     revision: Annotated[str | None, typer.Option(metavar="COMMIT", help="Commit, branch or tag of a hub set.")] = None,
     config: Annotated[str | None, typer.Option(metavar="NAME", help="Config of a hub set that has several.")] = None,
@@ -122,13 +121,13 @@ def census(
     shares.write(rows, out, text)
     console.print(_table(rows, source))
     if len(rows) > _MOST:
-        console.print(f"  {len(rows) - _MOST} more: see {text}", markup=False, highlight=False, soft_wrap=True)
+        console.say(f"  {len(rows) - _MOST} more: see {text}")
     characters = sum(taken.characters.values())
     said = f"{taken.total:,} documents, {characters:,} characters, by {identifier} at {threshold:g}. {shown.speed()}"
-    console.print(said, markup=False, highlight=False, soft_wrap=True)
+    console.say(said)
     if taken.problems:
-        console.print(f"Left out: {taken.problems:,} records that hold no document.", highlight=False)
-    console.print(f"Written: {out}, {text}", markup=False, highlight=False, soft_wrap=True)
+        console.say(f"Left out: {taken.problems:,} records that hold no document.")
+    console.say(f"Written: {out}, {text}")
 
 
 def _check(out: Path, engine: EngineName, limit: int | None) -> None:
@@ -162,11 +161,9 @@ def _units(source: str, hub: HubSet, *, but: tuple[Path, ...], download: bool) -
 def _table(rows: list[shares.Share], source: str) -> Table:
     from babeltune.data.census import shares
 
-    table = Table(title=f"Table 1: {escape(source)}", title_justify="left", box=box.SIMPLE_HEAD)
-    for heading in shares.HEADINGS:
-        table.add_column(heading, justify="left" if heading == "Language" else "right")
+    table = listed(*shares.HEADINGS, title=f"Table 1: {source}", words=("Language",))
     for row in rows[:_MOST]:
-        table.add_row(*map(escape, shares.cells(row)))
+        table.add_row(*shares.cells(row))
     return table
 
 
@@ -199,7 +196,7 @@ class _Shown:
         if self.before is None:
             self.before = progress.documents
         elif self.before and self.documents == self.before:
-            errors.print(f"Going on after {self.before:,} documents.", highlight=False)
+            errors.say(f"Going on after {self.before:,} documents.")
         self.documents = progress.documents
         line = f"{self.documents:,} documents  {self._rate():,.0f}/s"
         if self.units > 1:
@@ -208,9 +205,9 @@ class _Shown:
         self.bar.update(self.task, completed=self.documents if self.limit else progress.size, description=line)
         if self.bar.disable and time.monotonic() - self.said >= _SECONDS:
             self.said = time.monotonic()
-            errors.print(f"census: {line}", markup=False, highlight=False, soft_wrap=True)
+            errors.say(f"census: {line}")
         for problem in progress.problems[: max(0, _PROBLEMS - self.problems)]:
-            errors.print(f"Left out: {problem}", markup=False, highlight=False, soft_wrap=True)
+            errors.say(f"Left out: {problem}")
         self.problems += len(progress.problems)
 
     def _rate(self) -> float:

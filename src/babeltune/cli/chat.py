@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import sys
 import time
-import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
-from rich.console import Group
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
-from babeltune.cli.terminal import Download, Runs, SkipBadRows, StudyFile, console, errors, line_of, open_, visible
+from babeltune.cli import columns, completing
+from babeltune.cli.files import line_of
+from babeltune.cli.loading import Download, Runs, SkipBadRows, StudyFile, open_
+from babeltune.cli.terminal import console, counted, errors, visible
 from babeltune.errors import EngineError, InputError, Problem, StoreError
-from babeltune.languages import LANGUAGES, code_of
 
 if TYPE_CHECKING:
-    from babeltune.records import Identified
     from babeltune.study.conversation import Answer, Conversation, Voices
     from babeltune.study.session import Event
 
@@ -38,23 +34,25 @@ def chat(
     study: StudyFile,
     runs: Runs = Path("runs"),
     prompt: Annotated[
-        list[str] | None, typer.Option("--prompt", "-p", metavar="TEXT", help="Ask this and end; also several times.")
+        list[str] | None, typer.Option("--prompt", "-p", metavar="TEXT", help="Ask this and end; may be given again.")
     ] = None,
     mix: Annotated[
         list[str] | None,
-        typer.Option("--mix", metavar="NAME", help="Only this mix, also several times; `base` is the untuned model."),
+        typer.Option(
+            metavar="NAME",
+            autocompletion=completing.mixes,
+            help="Only this mix, may be given again; `base` is the untuned model.",
+        ),
     ] = None,
     seed: Annotated[
-        list[int] | None, typer.Option("--seed", metavar="N", help="Only this tuning seed, also several times.")
+        list[int] | None, typer.Option(metavar="N", help="Only this tuning seed, may be given again.")
     ] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", metavar="NAME", help="Which model, where the study has several.")
-    ] = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="Which model, where the study has several.")] = None,
     temperature: Annotated[
-        float | None, typer.Option("--temperature", min=0, max=5, help="In place of the study's; 0 is greedy.")
+        float | None, typer.Option(min=0, max=5, help="In place of the study's; 0 is greedy.")
     ] = None,
     max_tokens: Annotated[
-        int | None, typer.Option("--max-tokens", min=1, help="Most tokens of an answer, in place of the study's.")
+        int | None, typer.Option(min=1, help="Most tokens of an answer, in place of the study's.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each answer.")] = False,
     skip_bad_rows: SkipBadRows = False,
@@ -70,9 +68,11 @@ def chat(
     Ctrl-D, Ctrl-C or /quit ends it. Prompts also come from --prompt or, a line
     each, from a pipe. Before a run has ended, what is tuned already answers.
 
-    Examples: `babeltune chat studies/pocket.yaml`,
-    `babeltune chat studies/pocket.yaml --mix mono --mix multi-2 -p "Was ist Brot?"`,
-    `babeltune chat studies/pocket.yaml --json < prompts.txt`.
+    babeltune chat studies/pocket.yaml
+
+    babeltune chat studies/pocket.yaml --mix mono --mix multi-2 -p "Was ist Brot?"
+
+    babeltune chat studies/pocket.yaml --json < prompts.txt
     """
     from babeltune.study.conversation import Conversation, sampling, voices, with_changes
     from babeltune.study.session import Session
@@ -94,8 +94,8 @@ def chat(
         if typed:
             drawn = "greedy" if how.temperature == 0 else f"temperature {how.temperature:g}, top-p {how.top_p:g}"
             said = f"{asked.model.name}: {', '.join(voice.name for voice in asked.there)}; {drawn}, at most "
-            console.print(f"{said}{how.max_tokens} tokens.", markup=False, highlight=False)
-            console.print(f"Each prompt stands alone. {_QUIT} or Ctrl-D ends.", style="dim", highlight=False)
+            console.say(f"{said}{counted(how.max_tokens, 'token')}.")
+            console.say(f"Each prompt stands alone. {_QUIT} or Ctrl-D ends.", "dim")
         for text in given or (_typed() if typed else _piped()):
             if as_json:
                 _print_lines(text, talk, asked)
@@ -115,7 +115,7 @@ def _tell_missing(asked: Voices, study: Path) -> None:
     if not any(voice.adapter for voice in asked.there):
         raise StoreError(f"{asked.model.name}: none of its adapters is tuned yet ({names}). Run: babeltune run {study}")
     said = f"Not tuned yet, left out: {names}. To tune: babeltune run {study}"
-    errors.print(said, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    errors.say(said, "yellow")
 
 
 def _checked(prompts: Sequence[str], what: str = "--prompt") -> list[str]:
@@ -161,7 +161,7 @@ def _typed() -> Iterator[str]:
                 console.print()
                 return
             except UnicodeError:
-                errors.print("That was not UTF-8. Ask again.")
+                errors.say("That was not UTF-8. Ask again.")
                 continue
             if text == _QUIT:
                 return
@@ -202,9 +202,9 @@ def _print_lines(prompt: str, talk: Conversation, asked: Voices) -> None:
             "mix": one.voice.mix,
             "tuning_seed": one.voice.tuning_seed if one.voice.adapter else None,
             "answer": one.text,
-            "language": _code(one.language),
+            "language": columns.code(one.language),
             "probability": round(one.language.probability, 3),
-            "prompt_language": _code(asked_in),
+            "prompt_language": columns.code(asked_in),
             "prompt_probability": round(asked_in.probability, 3),
             "tokens": one.tokens,
             "finish": one.finish,
@@ -226,23 +226,23 @@ def _print(prompt: str, talk: Conversation, *, echo: bool) -> None:
         if console.width // len(talk.voices) >= _NARROWEST:
             answers = list(_answers(prompt, talk))
             # A terminal that turns right-to-left text would turn whole lines, the columns with them.
-            if any(_turns(one.text) for one in answers):
+            if any(columns.turns(one.text) for one in answers):
                 for one in answers:
-                    _print_one(one, asked_in)
+                    columns.show(one, asked_in)
             else:
-                console.print(_columns(answers, asked_in))
+                console.print(columns.table(answers, asked_in))
         else:
             for one in _answers(prompt, talk):
                 answers.append(one)
-                _print_one(one, asked_in)
+                columns.show(one, asked_in)
     except EngineError as error:
         if echo:
             raise
-        errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        errors.say(str(error), "red")
         return
     tokens, seconds = sum(one.tokens for one in answers), time.monotonic() - began
-    said = f"prompt: {_named(asked_in)}; {tokens:,} tokens in {seconds:.1f} s"
-    console.print(said, style="dim", markup=False, highlight=False)
+    said = f"prompt: {columns.named(asked_in)}; {counted(tokens, 'token')} in {seconds:.1f} s"
+    console.say(said, "dim")
 
 
 def _answers(prompt: str, talk: Conversation) -> Iterator[Answer]:
@@ -253,55 +253,3 @@ def _answers(prompt: str, talk: Conversation) -> Iterator[Answer]:
         with errors.status(f"{escape(voice.name)} answers{more}"):
             one = next(found)
         yield one
-
-
-def _columns(answers: Sequence[Answer], asked_in: Identified) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
-    for one in answers:
-        table.add_column(escape(one.voice.name), ratio=1, overflow="fold")
-    table.add_row(*(Group(_text(one), Text(), _facts(one, asked_in)) for one in answers))
-    return table
-
-
-def _print_one(one: Answer, asked_in: Identified) -> None:
-    console.print()
-    console.print(Text.assemble((one.voice.name, "bold cyan"), "  ", _facts(one, asked_in)), soft_wrap=False)
-    console.print(_text(one))
-
-
-def _text(one: Answer) -> Text:
-    return Text(visible(one.text), overflow="fold") if one.text else Text("(nothing)", style="dim italic")
-
-
-def _facts(one: Answer, asked_in: Identified) -> Text:
-    """The language of an answer, green where it is that of the prompt, then its length and when it was there."""
-    same = one.language.label == asked_in.label
-    judged = one.language.label is not None and asked_in.label is not None
-    cut = " (cut)" if one.finish == "length" else ""
-    return Text.assemble(
-        (_named(one.language), ("green" if same else "red") if judged else "yellow"),
-        ("" if same or not judged else f", not {_language(asked_in)}", "red"),
-        (f"; {one.tokens:,} tokens{cut}, {one.seconds:.1f} s", "dim"),
-    )
-
-
-def _named(found: Identified) -> str:
-    """A language and how sure the identifier is, rounded down: 1.00 is certainty."""
-    if found.label is None:
-        return f"no language ({found.reason})"
-    return f"{_language(found)} {math.floor(100 * found.probability) / 100:.2f}"
-
-
-def _language(found: Identified) -> str:
-    code = _code(found)
-    return LANGUAGES[code].name if code in LANGUAGES else str(code)
-
-
-def _code(found: Identified) -> str | None:
-    """ISO code of a language of the table, else the identifier's own label."""
-    return None if found.label is None else code_of(found.label) or found.label
-
-
-def _turns(text: str) -> bool:
-    """Whether a text has letters that run from right to left."""
-    return any(unicodedata.bidirectional(character) in ("R", "AL") for character in text)

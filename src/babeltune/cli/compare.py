@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
-from babeltune.cli.terminal import Download, Runs, SkipBadRows, beside, console, visible
+from babeltune.cli import completing
+from babeltune.cli.files import beside
+from babeltune.cli.loading import Download, Runs, SkipBadRows
+from babeltune.cli.terminal import console, listed
 from babeltune.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from babeltune.report.compare import Studied
 
 
 def compare(
     studies: Annotated[
         list[Path],
-        typer.Argument(metavar="STUDY STUDY…", help="Study files, imports, or folders with a report in them."),
+        typer.Argument(
+            metavar="STUDY STUDY…",
+            autocompletion=completing.studies,
+            help="Study files, imports, or folders with a report in them.",
+        ),
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The page.")] = Path("compare.html"),
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The page.")] = Path("compare.html"),
     runs: Runs = Path("runs"),
     skip_bad_rows: SkipBadRows = False,
     download: Download = False,
@@ -36,6 +44,7 @@ def compare(
         raise InputError("compare", [Problem("STUDY", "there is only one, and nothing to compare it with", fix)])
     from babeltune.cli.loading import load
     from babeltune.report import compare as side_by_side
+    from babeltune.report.page import comparison
     from babeltune.study.comparing import paired
 
     found = side_by_side.named(
@@ -54,36 +63,27 @@ def compare(
     ]
     if problems:
         raise InputError("compare", problems)
-    text = side_by_side.page(found, cells)
+    text = comparison.page(found, cells)
     with beside(out) as file:
         file.write(text)
     for one in found:
         for verdict in one.results.headlines:
-            console.print(
-                Text.assemble((f"{visible(one.name)}: ", "bold"), visible(verdict["sentence"])), soft_wrap=True
-            )
-    table = Table(title=Text(f"what differs most of {len(cells):,} shared cells"), caption="paired: 95 % interval of the difference, over the same items")  # fmt: skip
-    for heading in (
-        "cell",
-        visible(first.name),
-        visible(others[0].name) if len(others) == 1 else "other",
-        "difference",
-        "paired",
-    ):
-        table.add_column(Text(heading), overflow="fold")
+            console.say(f"{one.name}: {verdict['sentence']}", "bold")
+    second = others[0].name if len(others) == 1 else "other"
+    table = listed(
+        "cell", first.name, second, "difference", "paired", title=f"what differs most of {len(cells):,} shared cells"
+    )
+    table.caption = "paired: 95 % interval of the difference, over the same items"
     for line in side_by_side.lines(found, cells):
-        table.add_row(*(Text(visible(cell)) for cell in line))
+        table.add_row(*line)
     console.print(table)
     if all(cell.apart is None for cell in cells):
-        console.print("No difference could be paired: the items differ, or not all answers are at hand.", markup=False)
-    console.print(f"The page:  {out}", markup=False, highlight=False, soft_wrap=True)
+        console.say("No difference could be paired: the items differ, or not all answers are at hand.")
+    console.say(f"The page:  {out}")
 
 
-def _said(one: object) -> str:
+def _said(one: Studied) -> str:
     """What a study has, in short."""
-    from babeltune.report.compare import Studied
-
-    assert isinstance(one, Studied)
     parts = {name: list(dict.fromkeys(row[name] for row in one.results.rows)) for name in ("model", "mix", "task")}
-    shown = "; ".join(f"{name} {visible(', '.join(values[:6]))}" for name, values in parts.items())
-    return f"{visible(one.name)} has {shown}."
+    shown = "; ".join(f"{name} {', '.join(values[:6])}" for name, values in parts.items())
+    return f"{one.name} has {shown}."

@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from babeltune.cli.terminal import Download, Runs, SkipBadRows, StudyFile, console, errors, online, open_
+from babeltune.cli import completing
+from babeltune.cli.loading import Download, Runs, SkipBadRows, StudyFile, online, open_
+from babeltune.cli.terminal import console, errors
 from babeltune.errors import InputError, Problem, StoreError
 
 
@@ -24,22 +26,21 @@ class Dtype(StrEnum):
 def export(
     study: StudyFile,
     adapter: Annotated[
-        str, typer.Argument(metavar="ADAPTER", help="Its mix, such as multi-2, or its name as `plan` lists it.")
+        str,
+        typer.Argument(
+            metavar="ADAPTER",
+            autocompletion=completing.adapters,
+            help="Its mix, such as multi-2, or its name as `plan` lists it.",
+        ),
     ],
     runs: Runs = Path("runs"),
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="FOLDER", help="Where to; export/ADAPTER where left out.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where to; export/ADAPTER if left out.")] = None,
     merged: Annotated[
         bool, typer.Option("--merged", help="Base and adapter as one model, for vLLM and all that knows no adapters.")
     ] = False,
-    dtype: Annotated[
-        Dtype | None, typer.Option("--dtype", help="Of merged weights; the study's where left out.")
-    ] = None,
+    dtype: Annotated[Dtype | None, typer.Option(help="Of merged weights; the study's if left out.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
-    push: Annotated[
-        str | None, typer.Option("--push", metavar="OWNER/NAME", help="Upload the folder to the hub too.")
-    ] = None,
+    push: Annotated[str | None, typer.Option(metavar="OWNER/NAME", help="Upload the folder to the hub too.")] = None,
     public: Annotated[
         bool, typer.Option("--public", help="For all to see; a repository is private otherwise.")
     ] = False,
@@ -53,9 +54,11 @@ def export(
     OpenAI-compatible server asks it as it was trained. The card says mix,
     recipe, languages, and what of it was scored and what was not.
 
-    Examples: `babeltune export studies/pocket.yaml multi-2`,
-    `babeltune export studies/pocket.yaml multi-2 --merged --dtype bfloat16`,
-    `babeltune export studies/pocket.yaml multi-2 --push me/my-model`.
+    babeltune export studies/pocket.yaml multi-2
+
+    babeltune export studies/pocket.yaml multi-2 --merged --dtype bfloat16
+
+    babeltune export studies/pocket.yaml multi-2 --push me/my-model
     """
     problems = []
     if dtype is not None and not merged:
@@ -65,7 +68,7 @@ def export(
     if problems:
         raise InputError("export", problems)
     online(download or push is not None)
-    from babeltune.study import export as work
+    from babeltune.study.exporting import export as work
 
     if push is not None:
         work.check_push(push)
@@ -79,13 +82,13 @@ def export(
             opened, step, folder, merged=merged, dtype=dtype.value if dtype else None, force=force, name=push
         )  # fmt: skip
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    console.print(f"Written: {folder} ({_size(size)})", markup=False, highlight=False, soft_wrap=True)
+    console.say(f"Written: {folder} ({_size(size)})")
     for path in sorted(folder.iterdir()):
-        console.print(f"  {path.name}", markup=False, highlight=False)
+        console.say(f"  {path.name}")
     if push is not None:
         with errors.status(f"uploading to {escape(push)}"):
             address = work.push(folder, push, public=public)
-        console.print(f"On the hub: {address}", markup=False, highlight=False, soft_wrap=True)
+        console.say(f"On the hub: {address}")
 
 
 def _size(count: int) -> str:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from babeltune.cli.terminal import Download, Runs, SkipBadRows, console, errors
+from babeltune.cli import completing
+from babeltune.cli.files import make
+from babeltune.cli.loading import Download, Runs, SkipBadRows
+from babeltune.cli.terminal import console, errors
 from babeltune.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from babeltune.report.figures import Format
     from babeltune.report.figures.catalogue import Drawing, Lacking
     from babeltune.report.results import Results
 
@@ -30,22 +35,31 @@ def figures(
     studies: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="STUDY…", help="A study file, an import, or a folder with a report in it; several are shown as one."
+            metavar="STUDY…",
+            autocompletion=completing.studies,
+            help="A study file, an import, or a folder with a report in it; several are shown as one.",
         ),
     ] = None,
     figure: Annotated[
         list[str] | None,
-        typer.Option("--figure", metavar="N", help="Only this one, such as 2, 18a or exposure; may be given again."),
+        typer.Option(
+            metavar="N",
+            autocompletion=completing.figures,
+            help="Only this one, such as 2, 18a or exposure; may be given again.",
+        ),
     ] = None,
     table: Annotated[
-        list[str] | None, typer.Option("--table", metavar="N", help="Only this table: 1, 2, 3; may be given again.")
+        list[str] | None,
+        typer.Option(
+            metavar="N",
+            autocompletion=completing.tables,
+            help="Only this table: 1, 2, 3; may be given again.",
+        ),
     ] = None,
-    model: Annotated[str | None, typer.Option("--model", metavar="NAME", help="Only of this model.")] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="FOLDER", help="Where to; figures/STUDY where left out.")
-    ] = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="Only of this model.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where to; figures/STUDY if left out.")] = None,
     formats: Annotated[
-        list[Ending] | None, typer.Option("--format", help="Of the pictures; all three where left out.")
+        list[Ending] | None, typer.Option("--format", help="Of the pictures; all three if left out.")
     ] = None,
     published: Annotated[
         bool,
@@ -68,122 +82,113 @@ def figures(
     With --published no study is needed: Figures 1, 6, 16 and 18b of what the
     authors printed, and the verdicts that these numbers allow.
 
-    Examples: `babeltune figures studies/pocket.yaml`,
-    `babeltune figures studies/llama2-7b.yaml --figure 2 --format pdf`,
-    `babeltune figures studies/llama2-7b.yaml studies/llama2-70b.yaml --figure 8`.
+    babeltune figures studies/pocket.yaml
+
+    babeltune figures studies/llama2-7b.yaml --figure 2 --format pdf
+
+    babeltune figures studies/llama2-7b.yaml studies/llama2-70b.yaml --figure 8
     """
-    _check(figure or [], table or [])
+    asked = _Asked(figure or [], table or [], model, [one.value for one in formats or Ending], out)
+    _check(asked)
+    if published and studies:
+        fix = "Leave out one of them; `babeltune scorecard STUDY` sets a study beside what was published."
+        raise InputError("figures", [Problem("STUDY", "is given, and --published needs none", fix)])
     if published:
-        _published(studies or [], out, figure or [], table or [], model, formats or list(Ending))
+        _published(asked)
         return
     if not studies:
-        raise InputError(
-            "figures", [Problem("STUDY", "there is none", "Give a study file, or the folder of a report.")]
-        )
+        fix = "Give a study file, or the folder of a report."
+        raise InputError("figures", [Problem("STUDY", "there is none", fix)])
     from babeltune.cli.loading import load
     from babeltune.report.joined import joined
 
-    results = joined([load(one, runs, skip_bad_rows=skip_bad_rows, download=download) for one in studies])
-    _check_model(results, model)
-    draw(
-        results, out if out is not None else Path("figures") / results.study.replace(" + ", "-"),
-        figure or [], table or [], model, formats or list(Ending),
-    )  # fmt: skip
+    _draw(joined([load(one, runs, skip_bad_rows=skip_bad_rows, download=download) for one in studies]), asked)
 
 
-def _published(
-    studies: Sequence[Path],
-    out: Path | None,
-    numbers: Sequence[str],
-    tables: Sequence[str],
-    model: str | None,
-    formats: Sequence[Ending],
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is to be drawn, and where."""
+
+    figures: Sequence[str]
+    tables: Sequence[str]
+    model: str | None
+    """None: all."""
+    formats: Sequence[Format]
+    out: Path | None
+    """None: a folder of the study's name."""
+
+
+def _published(asked: _Asked) -> None:
     """Draw what was published, and say what follows from it."""
     from babeltune.study.importing.numbers import CAVEAT, NOTE
     from babeltune.study.importing.published import load
 
-    if studies:
-        fix = "Leave out one of them; `babeltune scorecard STUDY` sets a study beside what was published."
-        raise InputError("figures", [Problem("STUDY", "is given, and --published needs none", fix)])
     results = load()
-    _check_model(results, model)
-    draw(results, out if out is not None else Path("figures") / results.study, numbers, tables, model, formats)
+    _draw(results, asked)
     for verdict in results.verdicts:
-        if model in (None, verdict["model"]):
-            sentence = verdict["sentence"].removesuffix(CAVEAT)
-            console.print(sentence, style="bold", markup=False, highlight=False, soft_wrap=True)
-    console.print(NOTE, markup=False, highlight=False, soft_wrap=True)
+        if asked.model in (None, verdict["model"]):
+            console.say(verdict["sentence"].removesuffix(CAVEAT), "bold")
+    console.say(NOTE)
 
 
-def draw(
-    results: Results,
-    folder: Path,
-    numbers: Sequence[str],
-    tables: Sequence[str],
-    model: str | None,
-    formats: Sequence[Ending],
-) -> None:
+def _draw(results: Results, asked: _Asked) -> None:
     """Draw what is asked, or all; say where it is, and what could not be drawn and why."""
     from babeltune.report import tables as paper
     from babeltune.report.figures import NotDrawnError, catalogue, save
-    from babeltune.report.render import captions, write_table
+    from babeltune.report.render import captions
 
+    if asked.model is not None and asked.model not in results.models():
+        fix = f"There are: {', '.join(results.models())}."
+        raise InputError("figures", [Problem("--model", f"{asked.model} is not in these results", fix)])
     drawn: list[Drawing] = []
     lacking: list[tuple[str, str]] = []
     missing: list[Lacking] = []
-    whole = not numbers and not tables
+    whole = not asked.figures and not asked.tables
     if whole:
-        drawn, missing = catalogue.available(results, [model] if model else ())
+        drawn, missing = catalogue.available(results, [asked.model] if asked.model else ())
         lacking = _told(drawn, missing)
-    for number in _expanded(numbers):
+    for number in _expanded(asked.figures):
         try:
-            drawn.append(catalogue.wanted(results, number, model))
+            drawn.append(catalogue.wanted(results, number, asked.model))
         except NotDrawnError as why:
             lacking.append((catalogue.FIGURES[number].title, str(why)))
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = asked.out or Path("figures") / catalogue.file_name(results.study)
+    make(folder)
     for one in drawn:
         with errors.status(f"drawing {one.title}"):
-            paths = save(one.draw(results), folder, one.file, [ending.value for ending in formats])
+            paths = save(one.draw(results), folder, one.file, asked.formats)
         _say(f"{one.title}, {one.model}", paths)
     if drawn and whole:
         (folder / "figures.md").write_text(captions(drawn, missing), encoding="utf-8")
         _say("Captions", [folder / "figures.md"])
-    for number in tables or (paper.TABLES if whole else ()):
-        written = write_table(results, number, folder)
-        if isinstance(written, str):
-            lacking.append((f"Table {number}", written))
-        else:
-            _say(f"Table {number}", written)
+    for number in asked.tables or (paper.TABLES if whole else ()):
+        try:
+            _say(f"Table {number}", paper.write(paper.TABLES[number](results), folder))
+        except NotDrawnError as why:
+            lacking.append((f"Table {number}", str(why)))
     for title, needs in lacking:
-        console.print(f"Not drawn: {title} {needs}.", markup=False, highlight=False, soft_wrap=True)
+        console.say(f"Not drawn: {title} {needs}.")
     if lacking and not whole:
         raise typer.Exit(1)
 
 
-def _check(numbers: Sequence[str], tables: Sequence[str]) -> None:
+def _check(asked: _Asked) -> None:
     """All numbers that are none, at once."""
     from babeltune.report.figures import catalogue
     from babeltune.report.tables import TABLES
 
     known = catalogue.numbers()
-    listed = "; ".join(f"{number} {shows}" for number, shows in known.items())
-    wrong = [number for number in numbers if any(one not in known for one in _expanded([number]))]
-    others = [number for number in tables if number not in TABLES]
+    wrong = [number for number in asked.figures if any(one not in known for one in _expanded([number]))]
+    others = [number for number in asked.tables if number not in TABLES]
     problems = []
     if wrong:
-        problems.append(Problem("--figure", f"there is no figure {', '.join(wrong)}", f"There are: {listed}."))
+        fix = f"There are: {'; '.join(f'{number} {shows}' for number, shows in known.items())}."
+        problems.append(Problem("--figure", f"there is no figure {', '.join(wrong)}", fix))
     if others:
         fix = f"There are: {', '.join(TABLES)}."
         problems.append(Problem("--table", f"there is no table {', '.join(others)}", fix))
     if problems:
         raise InputError("figures", problems)
-
-
-def _check_model(results: Results, model: str | None) -> None:
-    if model is not None and model not in results.models():
-        fix = f"There are: {', '.join(results.models())}."
-        raise InputError("figures", [Problem("--model", f"{model} is not in these results", fix)])
 
 
 def _expanded(numbers: Sequence[str]) -> list[str]:
@@ -203,4 +208,4 @@ def _told(drawn: Sequence[Drawing], lacking: Sequence[Lacking]) -> list[tuple[st
 
 def _say(title: str, paths: Sequence[Path]) -> None:
     endings = " ".join(path.suffix for path in paths[1:])
-    console.print(f"{title}: {paths[0]} {endings}".rstrip(), markup=False, highlight=False, soft_wrap=True)
+    console.say(f"{title}: {paths[0]} {endings}".rstrip())

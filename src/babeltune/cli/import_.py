@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Column, Table
+from rich.table import Table
+from rich.text import Text
 
-from babeltune.cli.terminal import Download, Runs, console, errors, online, visible
+from babeltune.cli.loading import Download, Runs, online
+from babeltune.cli.terminal import Shown, console, counted, errors, progress
 from babeltune.errors import InputError, Problem
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from babeltune.study.importing.folder import Folder, Manifest
-    from babeltune.study.importing.run import Done
+    from babeltune.study.importing.run import Done, Tell
     from babeltune.study.importing.survey import Survey
 
 _MOST = 3
@@ -42,12 +44,12 @@ def import_(
         list[Path], typer.Argument(metavar="PATH…", help="Folders or files: a release, or logs of other tools.")
     ],
     name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="Of the folder in --runs; the path's own if left out.")
+        str | None, typer.Option(metavar="NAME", help="Of the folder in --runs; the path's own if left out.")
     ] = None,
     runs: Runs = Path("runs"),
     identifier: Identifier = "released",
     protocol: Annotated[
-        str, typer.Option("--protocol", help="Whose helpfulness comes first: as-paper, or as-run (the authors' code).")
+        str, typer.Option(help="Whose helpfulness comes first: as-paper, or as-run (the authors' code).")
     ] = "as-paper",
     look: Annotated[bool, typer.Option("--look", help="Say what is there, and import nothing.")] = False,
     every: Annotated[bool, typer.Option("--all", help="Name every file that is left out, not three a reason.")] = False,
@@ -92,45 +94,27 @@ def import_(
         _left([*found.left], found, every)
         return
     folder = Folder(runs / (name or name_of(places)))
-    with _bars() as bars:
-        done = run(found, places, folder, identifier=identifier, protocol=protocol, tell=Told(bars), download=download)
+    with progress() as bars:
+        done = run(
+            found, places, folder, identifier=identifier, protocol=protocol, tell=_told_by(bars), download=download
+        )
     _left(list(done.manifest.left), found, every)
     numbers = f", {len(done.manifest.aggregates):,} numbers taken" if done.manifest.aggregates else ""
     said = (
-        f"{done.read:,} cells read, {done.scored:,} scored{numbers}"
+        f"{counted(done.read, 'cell')} read, {done.scored:,} scored{numbers}"
         if done.new
         else "Nothing to do: all was imported before"
     )
-    console.print(f"{said}.", highlight=False)
+    console.say(f"{said}.")
     ended(folder, done)
 
 
-class Told:
-    """Progress of an import as bars."""
+def _told_by(bars: Progress) -> Tell:
+    """Progress of an import, shown as that of a run is."""
+    from babeltune.study.session import Event
 
-    def __init__(self, bars: Progress) -> None:
-        self.bars = bars
-        self.tasks: dict[str, TaskID] = {}
-
-    def __call__(self, kind: str, what: str, done: int, total: int) -> None:
-        """Show what has been done."""
-        if kind not in self.tasks:
-            self.tasks[kind] = self.bars.add_task(kind, total=total, what=what)
-        self.bars.update(self.tasks[kind], completed=done, total=total, what=what)
-
-
-def _bars() -> Progress:
-    return Progress(
-        TextColumn("[bold]{task.description:6}"),
-        BarColumn(bar_width=16),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(compact=True),
-        TextColumn(
-            "{task.fields[what]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", max_width=60)
-        ),
-        console=errors,
-        disable=not errors.is_terminal,
-    )
+    shown = Shown(bars)
+    return lambda kind, what, done, total: shown(Event(kind, what, done, total, ""))
 
 
 def again(folder: Folder, identifier: str | None, download: bool) -> None:
@@ -138,9 +122,9 @@ def again(folder: Folder, identifier: str | None, download: bool) -> None:
     from babeltune.study.importing.run import rescore
 
     online(download)
-    with _bars() as bars:
-        done = rescore(folder, identifier, tell=Told(bars), download=download)
-    console.print(f"{done.scored:,} cells scored by {done.manifest.identifier}.", highlight=False)
+    with progress() as bars:
+        done = rescore(folder, identifier, tell=_told_by(bars), download=download)
+    console.say(f"{counted(done.scored, 'cell')} scored by {done.manifest.identifier}.")
     ended(folder, done)
 
 
@@ -148,16 +132,11 @@ def ended(folder: Folder, done: Done) -> None:
     """Say how the replay agrees with what the files say themselves, the verdicts, and where to read on."""
     _replayed(folder, done.manifest)
     for verdict in done.results.headlines:
-        console.print(verdict["sentence"], style="bold", markup=False, highlight=False, soft_wrap=True)
+        console.say(verdict["sentence"], "bold")
     if not done.results.headlines:
-        console.print("No verdict: it takes two mixes, a language that is in none of them, and its agreement.")
-    console.print(f"The page:  {folder.report / 'index.html'}", highlight=False, soft_wrap=True, markup=False)
-    console.print(
-        f"Go on with: babeltune figures {folder.root}, babeltune scorecard {folder.root}",
-        highlight=False,
-        soft_wrap=True,
-        markup=False,
-    )
+        console.say("No verdict: it takes two mixes, a language that is in none of them, and its agreement.")
+    console.say(f"The page:  {folder.report / 'index.html'}")
+    console.say(f"Go on with: babeltune figures {folder.root}, babeltune scorecard {folder.root}")
 
 
 def _told(found: Survey) -> None:
@@ -179,7 +158,7 @@ def _told(found: Survey) -> None:
     before = None
     for (model, mix, task, what), cells in sorted(groups.items()):
         if model != before:
-            table.add_row(f"[bold]{escape(model)}", *[""] * 6)
+            table.add_row(Text(model, "bold"), *[""] * 6)
             before = model
         languages = list(dict.fromkeys(code for code, _, _ in cells))
         seeds = " ".join(sorted({seed for _, seed, _ in cells}, key=int))
@@ -191,26 +170,26 @@ def _told(found: Survey) -> None:
     if groups:
         console.print(table)
     else:
-        console.print("Nothing was found that could be imported.")
+        console.say("Nothing was found that could be imported.")
 
 
 def _left(left: Sequence[Problem], found: Survey, every: bool) -> None:
     """What was not understood, reason by reason."""
     if found.others:
-        kinds = ", ".join(f"{visible(suffix)} {count:,}" for suffix, count in found.others.most_common(8))
-        console.print(f"Files of other kinds, not looked into: {kinds}.", markup=False, highlight=False, soft_wrap=True)
+        kinds = ", ".join(f"{suffix} {count:,}" for suffix, count in found.others.most_common(8))
+        console.say(f"Files of other kinds, not looked into: {kinds}.")
     reasons: dict[str, list[str]] = defaultdict(list)
     for problem in left:
         reasons[problem.what].append(problem.where)
     if not reasons:
         return
     count = sum(map(len, reasons.values()))
-    console.print(f"\nNot understood, or left out ({count:,}):", highlight=False)
+    console.say(f"\nNot understood, or left out ({count:,}):")
     for what, places in sorted(reasons.items(), key=lambda one: -len(one[1])):
         shown = places if every else places[:_MOST]
         more = f" and {len(places) - len(shown):,} more (--all names them)" if len(shown) < len(places) else ""
         line = f"  {len(places):,}: {what}: {', '.join(shown)}{more}"
-        console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
+        console.say(line)
     console.print()
 
 
@@ -224,20 +203,16 @@ def _replayed(folder: Folder, manifest: Manifest) -> None:
         by_metric[one.metric][one.apart <= _TOLERANCE] += 1
     for metric, counts in by_metric.items():
         total = counts[True] + counts[False]
-        console.print(
-            f"Replay of {metric}: {counts[True]:,} of {total:,} numbers in the files come out the same from their rows.",
-            highlight=False,
+        console.say(
+            f"Replay of {metric}: {counts[True]:,} of {total:,} numbers in the files come out the same from their rows."
         )
     apart = sorted((one for one in found if one.apart > _TOLERANCE), key=lambda one: -one.apart)
     for one in apart[:5]:
-        console.print(
-            f"  {one.cell.name}: {one.metric} {one.theirs:.3f} in its file, {one.ours:.3f} here",
-            markup=False, highlight=False, soft_wrap=True,
-        )  # fmt: skip
+        console.say(f"  {one.cell.name}: {one.metric} {one.theirs:.3f} in its file, {one.ours:.3f} here")  # fmt: skip
     if apart:
         why = (
             "another identifier than theirs"
             if manifest.identifier != "released"
             else "rows left out, or labels that are not theirs"
         )
-        console.print(f"  {len(apart):,} differ: {why}.", highlight=False, soft_wrap=True)
+        console.say(f"  {len(apart):,} differ: {why}.")

@@ -8,30 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
-from rich.markup import escape
-from rich.table import Table
 
 from babeltune.cli.agreement import WIDE, scored_rows, table_of
-from babeltune.cli.study import answer, finished, needs_all
-from babeltune.cli.terminal import (
-    Download,
-    MaxCost,
-    Runs,
-    Shown,
-    SkipBadRows,
-    StudyFile,
-    console,
-    errors,
-    open_,
-    progress,
-)
+from babeltune.cli.loading import Download, MaxCost, Runs, SkipBadRows, StudyFile, needs_all, open_
+from babeltune.cli.outcome import answer, finished
+from babeltune.cli.terminal import Shown, console, counted, errors, listed, progress
 from babeltune.errors import EngineError, InputError, Problem, StudyError
 
 if TYPE_CHECKING:
-    from babeltune.measure.planted import Reliability
-    from babeltune.measure.raters import Rating
-    from babeltune.measure.verdict import State
+    from babeltune.measure.judge.grade import State
+    from babeltune.measure.judge.planted import Reliability
+    from babeltune.measure.raters.ratings import Rating
     from babeltune.study.check import MayLack, Opened
 
 
@@ -51,7 +38,6 @@ def judge(
     against: Annotated[
         str | None,
         typer.Option(
-            "--against",
             metavar="RATINGS",
             help="How it agrees with others: people's ratings in a CSV, or the study file of another judge.",
         ),
@@ -70,9 +56,11 @@ def judge(
     Before it costs anything, see what it will come to (`babeltune plan`) and
     whether it can be relied on (`--check`).
 
-    Examples: `babeltune judge studies/native-vs-translated.yaml --check`,
-    `babeltune judge studies/native-vs-translated.yaml --max-cost 5`,
-    `babeltune judge studies/native-vs-translated.yaml --against ratings.csv`.
+    babeltune judge studies/native-vs-translated.yaml --check
+
+    babeltune judge studies/native-vs-translated.yaml --max-cost 5
+
+    babeltune judge studies/native-vs-translated.yaml --against ratings.csv
     """
     asked = [name for name, given in (("--check", check), ("--reparse", reparse), ("--against", against)) if given]
     problems = []
@@ -98,7 +86,7 @@ def judge(
 
 
 def _judge(opened: Opened, study: Path, max_cost: float | None) -> None:
-    from babeltune.study.local import JUDGING, run
+    from babeltune.study.executors.local import JUDGING, run
 
     needs_all(opened, study, but=JUDGING)
     with progress() as bars:
@@ -108,20 +96,20 @@ def _judge(opened: Opened, study: Path, max_cost: float | None) -> None:
 
 
 def _reparse(opened: Opened, study: Path) -> None:
-    from babeltune.study.local import SCORING, rescore
+    from babeltune.study.executors.local import SCORING, rescore
 
     needs_all(opened, study, but=SCORING)
     with progress() as bars:
         ran = rescore(opened, Shown(bars))
     _states(_counted(opened))
-    console.print(f"{ran.steps} steps done again in {ran.seconds:.0f} s, from the kept replies.", highlight=False)
+    console.say(f"{counted(ran.steps, 'step')} done again in {ran.seconds:.0f} s, from the kept replies.")
     answer(opened)
 
 
 def _counted(opened: Opened) -> dict[str, Counter[State]]:
     """Language -> verdicts by state, over all cells and readings."""
-    from babeltune.study.judging import states
     from babeltune.study.session import Session
+    from babeltune.study.steps.judging import states
 
     session = Session(opened, lambda event: None)
     found: dict[str, Counter[State]] = {}
@@ -132,30 +120,27 @@ def _counted(opened: Opened) -> dict[str, Counter[State]]:
 
 
 def _states(found: dict[str, Counter[State]]) -> None:
-    from babeltune.measure.verdict import STATES
+    from babeltune.measure.judge.grade import STATES
 
     shown = [state for state in STATES if any(count[state] for count in found.values())]
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("language")
-    for state in shown:
-        table.add_column(state, justify="right")
+    table = listed("language", *shown)
     for code, count in found.items():
-        table.add_row(escape(code), *(f"{count[state]:,}" for state in shown))
+        table.add_row(code, *(f"{count[state]:,}" for state in shown))
     if shown:
-        console.print("What the judge's replies say:")
+        console.say("What the judge's replies say:")
         console.print(table)
 
 
 def _check(opened: Opened, study: Path, max_cost: float | None) -> None:
     """Ask the judge of planted answers in every language of the study that has them, and show what it makes of them."""
-    from babeltune.measure.planted import languages
+    from babeltune.measure.judge.planted import languages
     from babeltune.study.planting import ask
 
     spec = opened.plan.study.tasks.asked["dialogue"]
     codes = [code for code in spec.languages if code in languages()]
     lacking = [code for code in spec.languages if code not in codes]
     if lacking:
-        errors.print(f"No planted answers in {', '.join(lacking)}: not checked.", highlight=False)
+        errors.say(f"No planted answers in {', '.join(lacking)}: not checked.")
     if not codes:
         there = ", ".join(languages())
         problem = Problem("--check", "no language of this study has planted answers", f"They are in: {there}.")
@@ -165,18 +150,15 @@ def _check(opened: Opened, study: Path, max_cost: float | None) -> None:
     _reliability(rows)
     lost = sum(row.states["failed"] + row.states["unsent"] for row in rows if row.language != "all")
     if lost:
-        raise EngineError(f"{lost} planted answers have no verdict. Run again; what came back is kept.")
+        raise EngineError(f"{counted(lost, 'planted answer')} without a verdict. Run again; what came back is kept.")
 
 
 def _reliability(rows: Sequence[Reliability]) -> None:
-    from babeltune.measure.planted import ALL, EXPECTED
+    from babeltune.measure.judge.planted import ALL, EXPECTED
 
-    console.print("Planted answers, and what the judge makes of them (docs/judge.md says what to look at):")
-    table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("language", "answer"):
-        table.add_column(heading)
-    for heading in ("expected", "mean", "in range", "scored", "below the right one"):
-        table.add_column(heading, justify="right")
+    console.say("Planted answers, and what the judge makes of them (docs/judge.md says what to look at):")
+    numbers = ("expected", "mean", "in range", "scored", "below the right one")
+    table = listed("language", "answer", *numbers, words=("answer",))
     last = ""
     for row in rows:
         expected = EXPECTED[row.kind]
@@ -204,12 +186,13 @@ def _reliability(rows: Sequence[Reliability]) -> None:
             doubtful.append(code)
     if doubtful:
         said.append(f"Do not rely on it in {', '.join(doubtful)}: there it tells too few of them apart.")
-    console.print(" ".join(said), style="bold", markup=False, highlight=False, soft_wrap=True)
+    console.say(" ".join(said), "bold")
 
 
 def _against(opened: Opened, study: Path, other: str, runs: Path) -> None:
     """Agreement with ratings of a CSV, or with the judge of another study that has the same answers."""
-    from babeltune.measure.raters import agreement, read_ratings
+    from babeltune.measure.raters.agreement import agreement
+    from babeltune.measure.raters.ratings import read_ratings
 
     needs_all(opened, study, but=("summary", "report"))
     assert opened.plan.study.judge is not None
@@ -231,9 +214,9 @@ def _against(opened: Opened, study: Path, other: str, runs: Path) -> None:
 
 def _judged(opened: Opened, *, by_cell: bool) -> list[Rating]:
     """The judge's own scores of all answers; of one that several cells gave once, unless they are told apart ``by_cell``."""
-    from babeltune.measure.judge import HELPFULNESS_RAW
-    from babeltune.measure.raters import Rating
-    from babeltune.measure.sheet import answers, judged
+    from babeltune.measure.judge.helpfulness import HELPFULNESS_RAW
+    from babeltune.measure.raters.answers import answers, judged
+    from babeltune.measure.raters.ratings import Rating
 
     rows = [row for code in opened.plan.study.tasks.asked["dialogue"].languages for row in scored_rows(opened, code)]
     if not by_cell:

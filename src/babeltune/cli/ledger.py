@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich import box
-from rich.markup import escape
-from rich.table import Table
 
-from babeltune.cli.terminal import Runs, beside, console, errors, line_of, visible
+from babeltune.cli import completing
+from babeltune.cli.files import beside, line_of
+from babeltune.cli.loading import Runs
+from babeltune.cli.terminal import console, errors, listed, visible
 from babeltune.errors import InputError, Problem, StoreError, StudyError
 
 if TYPE_CHECKING:
@@ -29,28 +29,29 @@ _MOST = 20
 
 def ledger(
     study: Annotated[
-        Path, typer.Argument(metavar="STUDY", help="The study file, such as studies/pocket.yaml, or a ledger's own.")
+        Path,
+        typer.Argument(
+            metavar="STUDY",
+            autocompletion=completing.studies,
+            help="The study file, such as studies/pocket.yaml, or a ledger's own.",
+        ),
     ],
     runs: Runs = Path("runs"),
-    model: Annotated[
-        str | None, typer.Option("--model", help="Export or prune only what this model was asked.")
-    ] = None,
+    model: Annotated[str | None, typer.Option(help="Export or prune only what this model was asked.")] = None,
     purpose: Annotated[
-        str | None, typer.Option("--purpose", help="Export or prune only what was asked for this, as the table has it.")
+        str | None, typer.Option(help="Export or prune only what was asked for this, as the table has it.")
     ] = None,
     export: Annotated[
-        Path | None, typer.Option("--export", metavar="FILE", help="Write all entries to a .jsonl or .csv file.")
+        Path | None, typer.Option(metavar="FILE", help="Write all entries to a .jsonl or .csv file.")
     ] = None,
     prune: Annotated[
         list[str] | None,
-        typer.Option(
-            "--prune", metavar="STATE", help="Forget entries of this state: failed, empty, refused, answered."
-        ),
+        typer.Option(metavar="STATE", help="Forget entries of this state: failed, empty, refused, answered."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Prune without a question.")] = False,
     show: Annotated[
         str | None,
-        typer.Option("--show", metavar="KEY", help="Show one call whole; the first digits of its key suffice."),
+        typer.Option(metavar="KEY", help="Show one call whole; the first digits of its key suffice."),
     ] = None,
 ) -> None:
     """Show what judge and translator were asked, what came back, and what it cost.
@@ -75,7 +76,7 @@ def ledger(
             _show(found, show)
         elif export is not None:
             count = _export(found.entries(model=model, purpose=purpose), export)
-            console.print(f"{count:,} entries in {export}", markup=False, highlight=False, soft_wrap=True)
+            console.say(f"Written: {export} ({count:,} {'entry' if count == 1 else 'entries'})")
         elif prune:
             _prune(found, prune, model, purpose, sure=yes)  # type: ignore[arg-type]
         else:
@@ -107,7 +108,7 @@ def _opened(study: Path, runs: Path) -> Ledger:
     """The ledger of a study, or the file itself; none is made."""
     from babeltune.generate.ledger import Ledger
     from babeltune.study.artefacts import LEDGER
-    from babeltune.study.studyfile import parse
+    from babeltune.study.spec.studyfile import parse
 
     path = study
     if study.suffix in (".yaml", ".yml"):
@@ -128,36 +129,30 @@ def _totals(found: Ledger) -> None:
     counts = found.counts()
     spent = found.spent()
     if spent == Spent() and not counts:
-        console.print(f"{found.path}: nothing was asked yet.", markup=False, highlight=False, soft_wrap=True)
+        console.say(f"{found.path}: nothing was asked yet.")
         return
-    console.print(str(found.path), markup=False, highlight=False, soft_wrap=True)
+    console.say(str(found.path))
     _table("model", counts, 0, found.spent_by("model"))
     _table("purpose", counts, 2, found.spent_by("purpose"))
     for batch in found.batches():
         count = len(found.waiting(batch))
         place = f"batch {batch.id} at {batch.base_url}" if batch.id else f"a batch that {batch.base_url} may have"
         said = f"{count:,} requests of {batch.model} wait in {place}, for {_dollars(batch.reserve)} at most."
-        console.print(visible(said), markup=False, highlight=False, soft_wrap=True)
+        console.say(said)
     unpriced = f", and {spent.unpriced:,} replies without a price" if spent.unpriced else ""
-    console.print(
+    console.say(
         f"{spent.calls:,} replies, {spent.prompt_tokens:,} tokens read ({spent.cached_tokens:,} of them cached), "
         f"{spent.completion_tokens:,} written: {_dollars(spent.dollars)}{unpriced}.",
-        style="bold",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
+        "bold",
     )
     if spent.unsure > 0:
-        console.print(
+        console.say(
             f"Up to {_dollars(spent.unsure)} more may be charged for calls that are under way, broke off, or came back"
-            " without a count of tokens; a cap counts them.",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
+            " without a count of tokens; a cap counts them."
         )
     again = sum(count for (_, state, _), count in counts.items() if state in ("failed", "empty"))
     if again:
-        console.print(f"{again:,} have no answer; a run asks them again.", markup=False, highlight=False)
+        console.say(f"{again:,} have no answer; a run asks them again.")
 
 
 def _table(heading: str, counts: Mapping[tuple[str, State, str], int], at: int, spent: Mapping[str, Spent]) -> None:
@@ -167,17 +162,18 @@ def _table(heading: str, counts: Mapping[tuple[str, State, str], int], at: int, 
     states: dict[str, Counter[str]] = {name: Counter() for name in spent}
     for place, count in counts.items():
         states.setdefault(str(place[at]), Counter())[place[1]] += count
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column(heading, overflow="fold", min_width=_NAMED)
     shown = [state for state in STATES if any(count[state] for count in states.values())]
-    for column in (*shown, "replies", "read", "written", "dollars"):
-        table.add_column(column, justify="right", no_wrap=True)
+    table = listed(heading, *shown, "replies", "read", "written", "dollars")
+    first, *numbers = table.columns
+    first.min_width = _NAMED
+    for column in numbers:
+        column.no_wrap = True
     dearest = sorted(states, key=lambda name: -spent.get(name, Spent()).dollars)
     for name in dearest[:_MOST]:
         sums = spent.get(name, Spent())
         money = f"{sums.dollars:,.4f}" if sums.unpriced < sums.calls or not sums.calls else "-"
-        numbers = [states[name][state] for state in shown] + [sums.calls, sums.prompt_tokens, sums.completion_tokens]
-        table.add_row(escape(visible(name)), *(f"{number:,}" if number else "" for number in numbers), money)
+        counted = [states[name][state] for state in shown] + [sums.calls, sums.prompt_tokens, sums.completion_tokens]
+        table.add_row(name, *(f"{count:,}" if count else "" for count in counted), money)
     if len(dearest) > _MOST:
         table.add_row(f"{len(dearest) - _MOST:,} more")
     console.print(table)
@@ -217,15 +213,15 @@ def _prune(found: Ledger, states: list[State], model: str | None, purpose: str |
         if state in states and model in (None, of_model) and purpose in (None, of_purpose):
             counts[state] += count
     if not counts:
-        console.print("Nothing to forget: no entry is so.")
+        console.say("Nothing to forget: no entry is so.")
         return
     each = ", ".join(f"{count:,} {state}" for state, count in counts.items())
     if not sure:
         paid = " They were paid for, and a run pays for them again." if counts["answered"] else ""
-        errors.print(f"{found.path}: {each}.{paid}", markup=False, highlight=False, soft_wrap=True)
+        errors.say(f"{found.path}: {each}.{paid}")
         typer.confirm("Forget them?", abort=True, err=True)
     gone = found.prune(states, model=model, purpose=purpose)
-    console.print(f"Forgotten: {gone:,}. What they cost stays in the sum.", markup=False, highlight=False)
+    console.say(f"Forgotten: {gone:,}. What they cost stays in the sum.")
 
 
 def _show(found: Ledger, key: str) -> None:
@@ -279,4 +275,4 @@ def _part(title: str, text: str) -> None:
 
 
 def _say(text: str) -> None:
-    console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
+    console.say(visible(text))

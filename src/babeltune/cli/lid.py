@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
-from rich.markup import escape
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from babeltune.cli.terminal import Download, beside, console, errors, line_of, online
-from babeltune.errors import Problem
+from babeltune.cli.files import beside, line_of
+from babeltune.cli.loading import Download, online
+from babeltune.cli.terminal import console, counted, errors, listed
+from babeltune.errors import InputError, Problem
 from babeltune.languages import code_of
 
 if TYPE_CHECKING:
@@ -58,28 +57,26 @@ def lid(
         list[Path], typer.Argument(metavar="FILE…", help="Text (a line each), JSONL, CSV or Parquet; also .gz, .zst.")
     ],
     field: Annotated[
-        str | None, typer.Option("--field", help="Column that holds the text; `text` where left out, or whole chats.")
+        str | None, typer.Option(help="Column that holds the text; `text` if left out, or whole chats.")
     ] = None,
     identifier: Annotated[
-        str, typer.Option("--identifier", help="lid176 (bundled), openlid, openlid-quantised, or a fastText file.")
+        str, typer.Option(help="lid176 (bundled), openlid, openlid-quantised, or a fastText file.")
     ] = "lid176",
-    against: Annotated[
-        str | None, typer.Option("--against", help="A second identifier: lists where the two disagree.")
-    ] = None,
-    threshold: Annotated[
-        float, typer.Option("--threshold", min=0, max=1, help="Below this probability a text is `unknown`.")
-    ] = 0.0,
+    against: Annotated[str | None, typer.Option(help="A second identifier: lists where the two disagree.")] = None,
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="Below this probability a text is `unknown`.")] = 0.0,
     summary: Annotated[
         bool, typer.Option("--summary", help="Print a table of counts, not a line for each text.")
     ] = False,
     disagreements: Annotated[
         bool, typer.Option("--disagreements", help="Only texts on which the two identifiers disagree.")
     ] = False,
-    out: Annotated[Path | None, typer.Option("--out", help="Write the lines to this file and print the table.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the lines to this file and print the table.")] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Threads; all cores where left out. Changes no label.")
+        int | None, typer.Option(min=1, help="Threads; all cores if left out. Changes no label.")
     ] = None,
-    skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Pass over malformed rows.")] = False,
+    skip_bad_rows: Annotated[
+        bool, typer.Option("--skip-bad-rows", help="Count malformed rows and go on without them.")
+    ] = False,
     download: Download = False,
 ) -> None:
     """Say what language each text is in: a line of JSON for each, or a table.
@@ -87,13 +84,16 @@ def lid(
     A text is judged whole, as one line. Text without letters is abstained on, with the reason. In a file of chats of a
     known shape the whole chat is judged, without role markers, as `mix` and `run` do.
 
-    Examples: `babeltune lid answers.txt --summary`, `babeltune lid chats.jsonl --against openlid --disagreements`.
+    babeltune lid answers.txt --summary
+
+    babeltune lid chats.jsonl --against openlid --disagreements
     """
     from babeltune.data.identify import identifier as named
     from babeltune.data.texts import batches
 
     if disagreements and not against:
-        raise typer.BadParameter("there is nothing to disagree with: name a second identifier with --against.")
+        fix = "Name a second identifier with --against."
+        raise InputError("lid", [Problem("--disagreements", "there is nothing to disagree with", fix)])
     online(download)
     first = named(identifier, threads=workers, download=download)
     second = named(against, threads=workers, download=download) if against else None
@@ -118,7 +118,7 @@ def lid(
     if summary or out is not None:
         _print(tally, identifier, against)
     if skipped:
-        errors.print(f"{len(skipped)} malformed rows were passed over.", highlight=False)
+        errors.say(f"Left out: {counted(len(skipped), 'malformed row')}.")
 
 
 def _known(found: Identified, threshold: float) -> str:
@@ -136,26 +136,23 @@ def _row(found: Identified, threshold: float) -> dict[str, object]:
 
 
 def _print(tally: _Tally, identifier: str, against: str | None) -> None:
-    table = Table(title=f"{tally.texts:,} texts by {identifier}", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("label")
-    for heading in ("texts", "share", "mean probability"):
-        table.add_column(heading, justify="right")
+    title = f"{counted(tally.texts, 'text')} by {identifier}"
+    table = listed("label", "texts", "share", "mean probability", title=title)
     for label, n in tally.labels.most_common():
         mean = f"{tally.certain[label] / n:.3f}" if not label.startswith("(") else "-"
-        table.add_row(escape(label), f"{n:,}", f"{100 * n / tally.texts:.2f} %", mean)
+        table.add_row(label, f"{n:,}", f"{100 * n / tally.texts:.2f} %", mean)
     console.print(table)
     if against is None:
         return
     agree = tally.texts - sum(tally.pairs.values())
-    console.print(f"{identifier} and {against} agree on {agree:,} of {tally.texts:,} texts.", highlight=False)
+    said = f"{identifier} and {against} agree on {agree:,} of {counted(tally.texts, 'text')}."
+    console.say(said)
     if tally.pairs:
-        pairs = Table(box=box.SIMPLE_HEAD)
-        for heading in (identifier, against, "texts", "for example"):
-            pairs.add_column(heading, justify="right" if heading == "texts" else "left")
+        pairs = listed(identifier, against, "texts", "for example", words=(against, "for example"))
         for (one, other), n in tally.pairs.most_common(20):
             example = "".join(char if char.isprintable() else " " for char in tally.examples[one, other])
             example = " ".join(example.split())[:60]
-            pairs.add_row(escape(one), escape(other), f"{n:,}", escape(example))
+            pairs.add_row(one, other, f"{n:,}", example)
         console.print(pairs)
 
 

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from babeltune.cli.terminal import console, errors, online
-from babeltune.errors import ItemsError, ModelError, Problem
+from babeltune.cli import completing
+from babeltune.cli.loading import online
+from babeltune.cli.terminal import console, counted, errors, listed
+from babeltune.errors import InputError, ItemsError, ModelError, Problem
 from babeltune.finetune.template import render
 from babeltune.languages import LANGUAGES, suggest
 from babeltune.measure.metrics.letters import LETTERS
-from babeltune.measure.tasks import lint, prompt
+from babeltune.measure.tasks import lint, orthography, prompt
 from babeltune.records import Chat, Identified, Item, Request, Sampling, Task, Turn
 
 if TYPE_CHECKING:
@@ -39,11 +40,19 @@ _YEAR = "1889"
 def lint_prompts(
     task: Annotated[
         list[str] | None,
-        typer.Option(metavar="TASK", help=f"{', '.join(lint.TASKS)}; also several times; all if left out."),
+        typer.Option(
+            metavar="TASK",
+            autocompletion=completing.prompted,
+            help=f"{', '.join(lint.TASKS)}; may be given again; all if left out.",
+        ),
     ] = None,
     language: Annotated[
         list[str] | None,
-        typer.Option(metavar="CODE", help="Such as de; also several times; all that have prompts if left out."),
+        typer.Option(
+            metavar="CODE",
+            autocompletion=completing.languages,
+            help="Such as de; may be given again; all that have prompts if left out.",
+        ),
     ] = None,
     model: Annotated[
         str | None,
@@ -75,8 +84,9 @@ def lint_prompts(
     Run it after you write or change a prompt. Exit code 0: nothing is wrong;
     2: something is, and each problem says where, what, and what to do.
 
-    Examples: `babeltune lint-prompts --model smollm2-135m`,
-    `babeltune lint-prompts --task xquad --task xcsqa --language de`.
+    babeltune lint-prompts --model smollm2-135m
+
+    babeltune lint-prompts --task xquad --task xcsqa --language de
     """
     online(download)
     chosen = _chosen(task or [], language or [])
@@ -104,8 +114,7 @@ def lint_prompts(
     problems = [problem for some in found.values() for problem in some]
     if problems:
         raise ItemsError("prompts", problems)
-    said = f"{len(found)} prompt files, no problem" if len(found) != 1 else "1 prompt file, no problem"
-    console.print(f"{said}.", highlight=False)
+    console.say(f"{counted(len(found), 'prompt file')}, no problem.")
 
 
 def string_problems(where: str, request: Request, chats: Sequence[Chat]) -> list[Problem]:
@@ -167,7 +176,7 @@ def _chosen(tasks: Sequence[str], languages: Sequence[str]) -> list[Key]:
             fix = f"There are prompts in: {', '.join(codes)}.{hint}"
             problems.append(Problem("--language", f"there is no prompt in '{code}'", fix))
     if problems:
-        raise ItemsError("lint-prompts", problems)
+        raise InputError("lint-prompts", problems)
     return [(name, code) for name, code in there if not languages or code in languages]
 
 
@@ -178,16 +187,17 @@ def _tokenizer(model: str, download: bool) -> PreTrainedTokenizerBase:
         ModelError: the model is not there, or has no tokenizer.
     """
     from babeltune.study import models
-    from babeltune.study.spec import ModelSpec
+    from babeltune.study.spec.study import ModelSpec
 
     if not model.strip():
-        raise typer.BadParameter(f"name a model: {models.BUNDLED}, a folder or a hub id.", param_hint="--model")
+        fix = f"Name {models.BUNDLED}, a folder or a hub id."
+        raise InputError("lint-prompts", [Problem("--model", "is empty", fix)])
     with errors.status("reading the tokenizer"):
         folder = models.prepare(models.locate(ModelSpec(id=model), download=download))
         from transformers import AutoTokenizer
 
         try:
-            return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         except (OSError, ValueError) as error:
             raise ModelError(f"{folder}: its tokenizer cannot be loaded ({error}).") from error
 
@@ -245,7 +255,7 @@ def _answered(item: Item, answer: str) -> Chat:
 
 def _answers(language: str, prefix: str) -> list[str]:
     """Typical answers behind a forced beginning: a letter, a name, a year; quoted to the end if it opens a quotation."""
-    pairs = [lint.STRAIGHT, *(pair for pair, codes in lint.PAIRS.items() if language in codes)]
+    pairs = [orthography.STRAIGHT, *(pair for pair, codes in orthography.PAIRS.items() if language in codes)]
     closing = next((pair[1] for pair in pairs if prefix.endswith(pair[0])), "")
     space = "\u00a0" if closing and language == "fr" else ""
     return [f"{space}{answer}{space}{closing}" for answer in ("A", _PARIS[LANGUAGES[language].script], _YEAR)]
@@ -262,17 +272,14 @@ def _where(key: Key) -> str:
 
 def _table(found: dict[Key, list[Problem]]) -> Table:
     """A row a language, a column a task: ok, the number of problems, or - where there is no prompt."""
-    table = Table(title="prompts: problems", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("language")
     tasks = list(dict.fromkeys(task for task, _ in found))
-    for task in tasks:
-        table.add_column(task, justify="right")
+    table = listed("language", *tasks, title="prompts: problems")
     codes = {code for _, code in found}
     for code in [*(code for code in LANGUAGES if code in codes), *sorted(codes - set(LANGUAGES))]:
         name = f"{code} {LANGUAGES[code].name}" if code in LANGUAGES else code
         cells = [found.get((task, code)) for task in tasks]
-        shown = ["-" if cell is None else f"[red]{len(cell)}[/red]" if cell else "ok" for cell in cells]
-        table.add_row(escape(name), *shown)
+        shown = ["-" if cell is None else Text(f"{len(cell)}", "red") if cell else "ok" for cell in cells]
+        table.add_row(name, *shown)
     return table
 
 
@@ -285,8 +292,8 @@ def _print_merged(merged: dict[Key, int], model: str) -> None:
     for (task, differ), codes in sorted(groups.items()):
         tokens = "token" if differ == 1 else f"{differ} tokens"
         said = f"note: {task}, last {tokens} of a test not as in training by {model}, as its forced beginning merges "
-        console.print(f"{said}with the answer: {', '.join(codes)}", markup=False, highlight=False, soft_wrap=True)
+        console.say(f"{said}with the answer: {', '.join(codes)}")
     same = sum(not differ for differ in merged.values())
     if merged:
         said = f"{model}: {same} of {len(merged)} tests begin token by token as training does."
-        console.print(said, markup=False, highlight=False, soft_wrap=True)
+        console.say(said)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich import box
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from babeltune.cli.terminal import Download, Runs, Shown, SkipBadRows, StudyFile, console, open_, progress
+from babeltune.cli.loading import Download, Runs, SkipBadRows, StudyFile, open_
+from babeltune.cli.terminal import Shown, console, listed, progress
 
 if TYPE_CHECKING:
     from babeltune.data.card import Card
@@ -30,7 +30,7 @@ def mix(
     """
     from babeltune.data import card
     from babeltune.study.artefacts import CARD, PROOF, read_card, read_lines
-    from babeltune.study.local import DATA, run
+    from babeltune.study.executors.local import DATA, run
 
     opened = open_(study, runs, skip_bad_rows=skip_bad_rows, download=download, may_lack="models")
     with progress() as bars:
@@ -39,30 +39,28 @@ def mix(
     folders = [store.open(step) for step in plan.of("card")]
     cards = [read_card(folder / CARD) for folder in folders]
 
-    whole = _table("Table 3: makeup of the mixes", *card.TABLE_3)
+    whole = listed(*card.TABLE_3, title="Table 3: makeup of the mixes", words=("Languages",))
     for row in card.table_3(cards):
-        whole.add_row(*map(escape, row))
+        whole.add_row(*row)
     console.print(whole)
     for tokenizer in cards[0].parts[0].tokens or (None,):
         console.print(_by_language(cards, tokenizer))
-    proof = _table("what was checked", "guarantee", "holds", "detail")
+    proof = listed("guarantee", "holds", "detail", title="what was checked", words=("holds", "detail"))
     for claim in read_lines(store.open(plan.of("proof")[0]) / PROOF):
-        proof.add_row(claim["name"], "yes" if claim["holds"] else "[red]NO[/red]", escape(claim["detail"]))
+        proof.add_row(claim["name"], "yes" if claim["holds"] else Text("NO", "red"), claim["detail"])
     console.print(proof)
     for name, one, folder in zip(plan.study.mixes, cards, folders, strict=True):
         said = f"{name}: content {one.content_hash[:16]}, card {folder / 'card.md'}"
-        console.print(said, markup=False, highlight=False, soft_wrap=True)
+        console.say(said)
     for need in plan.inputs.downloads:
-        console.print(
-            f"No token counts: not in the local cache: {need}.", markup=False, highlight=False, soft_wrap=True
-        )
+        console.say(f"No token counts: not in the local cache: {need}.")
 
 
 def _by_language(cards: Sequence[Card], tokenizer: str | None) -> Table:
     """Chats, characters and words of each language of each mix, and with a tokenizer tokens and fertility."""
-    title = "by language" + (f", tokens of {escape(tokenizer)}" if tokenizer else "")
-    header = ["mix", "language", "chats", "chars", "words"]
-    table = _table(title, *header, *(("tokens", "per char", "per word") if tokenizer else ()))
+    title = "by language" + (f", tokens of {tokenizer}" if tokenizer else "")
+    numbers = ("tokens", "per char", "per word") if tokenizer else ()
+    table = listed("mix", "language", "chats", "chars", "words", *numbers, title=title, words=("language",))
     for one in cards:
         shown = one.parts[:_MOST]
         for at, part in enumerate(shown):
@@ -72,15 +70,7 @@ def _by_language(cards: Sequence[Card], tokenizer: str | None) -> Table:
                 per_word = part.per_word(tokenizer)
                 row += [f"{part.tokens[tokenizer]:,}", f"{part.per_character(tokenizer):.3f}"]
                 row.append("-" if per_word is None else f"{per_word:.2f}")
-            table.add_row(*map(escape, row), end_section=at == len(shown) - 1 and len(one.parts) <= _MOST)
+            table.add_row(*row, end_section=at == len(shown) - 1 and len(one.parts) <= _MOST)
         if len(one.parts) > _MOST:
             table.add_row("", f"{len(one.parts) - _MOST} more: see the card", end_section=True)
-    return table
-
-
-def _table(title: str, *header: str) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for at, heading in enumerate(header):
-        words = at == 0 or heading in ("Languages", "language", "detail", "holds")
-        table.add_column(escape(heading), justify="left" if words else "right")
     return table

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from babeltune.cli.terminal import errors
+from babeltune.cli.terminal import counted, errors
 from babeltune.errors import Problem
 
 if TYPE_CHECKING:
-    from babeltune.data.translate import How, Translated
+    from babeltune.data.translation.prompts import How
+    from babeltune.data.translation.translate import Translated
     from babeltune.records import Chat, Engine, Identifier, Item, Request
     from babeltune.rows import Row
 
@@ -46,21 +47,21 @@ class Originals:
 
     def translated(self, language: str, engine: Engine, identifier: Identifier, how: How) -> Iterator[Translated]:
         """As they are finished."""
-        from babeltune.data.translate import translate_chats, translate_texts
+        from babeltune.data.translation.translate import Translator
 
+        translator = Translator(engine, identifier, how, purpose=f"translate-{language}")
         if self.chats:
-            return translate_chats(self.chats, language, engine, identifier, how, source_language=self.source_language)
-        texts = {one.id: one.text for one in self.prompts}
-        return translate_texts(texts, language, engine, identifier, how, source_language=self.source_language)
+            return translator.chats(self.chats, language, spoken=self.source_language)
+        return translator.texts({one.id: one.text for one in self.prompts}, language, spoken=self.source_language)
 
     def requests(self, language: str, how: How) -> Iterator[tuple[Request, int]]:
         """First tries, and the characters of what each is about."""
-        from babeltune.data.translate import chat_request, text_request
+        from babeltune.data.translation.prompts import Original, original, request
 
         for chat in self.chats:
-            yield chat_request(chat, language, how, purpose=""), len(chat.text)
+            yield request(original(chat), language, how), len(chat.text)
         for one in self.prompts:
-            yield text_request(one.id, one.text, language, how, purpose=""), len(one.text)
+            yield request(Original(one.id, (one.text,)), language, how), len(one.text)
 
     def rows(self, language: str, found: Mapping[str, Translated]) -> Iterator[dict[str, object]]:
         """Rows of the language's file: as `dialogue` reads items, and `chats:` chats."""
@@ -129,7 +130,7 @@ def chats(path: Path, language: str, *, skip_bad_rows: bool) -> Originals:
 
     read = read_chats(Source(str(path)), skip_bad_rows=skip_bad_rows)
     if read.skipped:
-        errors.print(f"{len(read.skipped)} malformed rows were passed over.", highlight=False)
+        errors.say(f"Left out: {counted(len(read.skipped), 'malformed row')}.")
     return Originals(chats=read.chats, source_language=language)
 
 

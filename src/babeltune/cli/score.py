@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,15 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from babeltune.cli.terminal import Download, Runs, Shown, SkipBadRows, console, errors, online, open_, progress
-from babeltune.errors import ItemsError, Problem, RowsError
+from babeltune.cli import completing
+from babeltune.cli.files import write_lines
+from babeltune.cli.loading import Download, Runs, SkipBadRows, online, open_
+from babeltune.cli.terminal import Shown, console, counted, errors, progress
+from babeltune.errors import InputError, Problem, RowsError, instead
 from babeltune.languages import LANGUAGES, suggest
 
 if TYPE_CHECKING:
     from babeltune.measure.outputs import Answered, Found
     from babeltune.measure.summary import Row
     from babeltune.records import Prompting, Score, Task
-    from babeltune.study.spec import AnyTaskSpec
+    from babeltune.study.spec.tasks import AnyTaskSpec
 
 TASKS = ("dialogue", "simplification", "xquad", "xcsqa", "xnli")
 _PROMPTINGS = ("xx:xx", "en:xx")
@@ -28,46 +30,59 @@ _WORDS = ("harness", "corrected")
 def score(
     study: Annotated[
         Path | None,
-        typer.Argument(metavar="STUDY", help="A study file, or an import: all its stored outputs are scored again."),
+        typer.Argument(
+            metavar="STUDY",
+            autocompletion=completing.studies,
+            help="A study file, or an import: all its stored outputs are scored again.",
+        ),
     ] = None,
     runs: Runs = Path("runs"),
     outputs: Annotated[
         Path | None,
+        typer.Option(metavar="FILE", help="Prompts and responses of any origin: JSONL, CSV or Parquet; .gz, .zst."),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(metavar="TASK", autocompletion=completing.tasks, help=f"One of {', '.join(TASKS)}."),
+    ] = None,
+    language: Annotated[
+        str | None,
         typer.Option(
-            "--outputs", metavar="FILE", help="Prompts and responses of any origin: JSONL, CSV or Parquet; .gz, .zst."
+            metavar="CODE",
+            autocompletion=completing.languages,
+            help="ISO code of the responses' language, such as de.",
         ),
     ] = None,
-    task: Annotated[str | None, typer.Option("--task", metavar="TASK", help=f"One of {', '.join(TASKS)}.")] = None,
-    language: Annotated[
-        str | None, typer.Option("--language", metavar="CODE", help="ISO code of the responses' language, such as de.")
-    ] = None,
     prompting: Annotated[
-        str, typer.Option("--prompting", metavar="XX:XX", help="xx:xx, or en:xx: the instruction was in English.")
-    ] = "xx:xx",
+        str | None,
+        typer.Option(
+            metavar="XX:XX",
+            show_default="xx:xx",
+            help="xx:xx, or en:xx: the instruction was in English.",
+        ),
+    ] = None,
     items: Annotated[
         str | None,
         typer.Option(
-            "--items",
             metavar="PLACE",
             help="Where the items are, if not in the rows: pocket, hub (the task's own set), a file or folder in the task's "
             "format, or a hub id.",
         ),
     ] = None,
-    revision: Annotated[str | None, typer.Option("--revision", help="Of the hub set: commit, branch or tag.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Of the hub set: commit, branch or tag.")] = None,
     identifier: Annotated[
         str | None,
         typer.Option(
-            "--identifier",
             help="lid176 (bundled; where nothing is said), openlid, openlid-quantised, or a fastText file. For --outputs "
             "and for imports, where released stands for the labels in the rows.",
         ),
     ] = None,
     words: Annotated[
-        str | None, typer.Option("--words", help="Of xnli's items: harness (as the paper has them), or corrected.")
+        str | None, typer.Option(help="Of xnli's items: harness (as the paper has them), or corrected.")
     ] = None,
-    split: Annotated[str | None, typer.Option("--split", help="Of dialogue's items; test where left out.")] = None,
+    split: Annotated[str | None, typer.Option(help="Of dialogue's items; test if left out.")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Write each response's scores to this file, as JSONL.")
+        Path | None, typer.Option(metavar="FILE", help="Write each response's scores to this file, as JSONL.")
     ] = None,
     skip_bad_rows: SkipBadRows = False,
     download: Download = False,
@@ -90,33 +105,35 @@ def score(
     With --items the rows need only an `id`, or the order of the items.
     A response that is null is unscored, not wrong.
 
-    Examples: `babeltune score studies/pocket.yaml`,
-    `babeltune score --outputs answers.jsonl --task dialogue --language de`,
-    `babeltune score --outputs samples_xnli_de.jsonl --task xnli --language de`.
+    babeltune score studies/pocket.yaml
+
+    babeltune score --outputs answers.jsonl --task dialogue --language de
+
+    babeltune score --outputs samples_xnli_de.jsonl --task xnli --language de
     """
-    only_outputs = {
-        "--task": task, "--language": language, "--items": items, "--revision": revision, "--words": words,
-        "--split": split, "--out": out,
+    said = {
+        "--task": task, "--language": language, "--prompting": prompting, "--items": items, "--revision": revision,
+        "--words": words, "--split": split, "--out": out,
     }  # fmt: skip
+    given = {name: value for name, value in said.items() if value is not None}
     if study is not None:
-        _only_study(study, outputs, [name for name, value in only_outputs.items() if value is not None])
+        _only_study(study, outputs, list(given))
         _rescored(study, runs, identifier, skip_bad_rows=skip_bad_rows, download=download)
         return
     if outputs is None:
-        raise typer.BadParameter(
-            "there is nothing to score: give a study file, whose outputs are scored again, or --outputs FILE with "
-            "--task and --language for responses of any other origin."
-        )
-    _check(outputs, task, language, prompting, items, revision, words, split, out)
+        fix = "Give a study file, whose outputs are scored again, or --outputs FILE with --task and --language."
+        raise InputError("score", [Problem("STUDY", "there is nothing to score", fix)])
+    _check(outputs, given)
     assert task is not None
     assert language is not None
+    prompting = prompting or _PROMPTINGS[0]
     online(download)
     from babeltune.cli import scored as shown
     from babeltune.data.identify import LID176
     from babeltune.data.identify import identifier as named
     from babeltune.measure.outputs import scores
     from babeltune.study import tasks
-    from babeltune.study.spec import SamplingSpec
+    from babeltune.study.spec.tasks import SamplingSpec
 
     identifier = identifier or LID176
     reader = named(identifier, download=download)
@@ -127,86 +144,87 @@ def score(
     judge = tasks.make(task, spec, reader, SamplingSpec())
     with errors.status(f"reading {escape(outputs.name)}"):
         found = _found(outputs, judge, items is not None, language, prompting)  # type: ignore[arg-type]
-    with errors.status(f"scoring {len(found.answered):,} responses"):
+    with errors.status(f"scoring {counted(len(found.answered), 'response')}"):
         scored = scores(judge, found.answered)
         rows = _summed(judge, scored, language, prompting, identifier)  # type: ignore[arg-type]
         seen = shown.findings(task, found.answered, scored, reader)
     shown.show(rows, f"{outputs.name}: {task} in {LANGUAGES[language].name} ({language})", len(found.answered))
     for line in [*seen, *shown.told(found)]:
-        console.print(line, markup=False, highlight=False)
+        console.say(line)
     if out is not None:
         _write(out, found.answered, scored)
-        console.print(f"Each response's scores: {out}", markup=False, highlight=False, soft_wrap=True)
+        console.say(f"Written: {out}")
 
 
 def _rescored(study: Path, runs: Path, identifier: str | None, *, skip_bad_rows: bool, download: bool) -> None:
     from babeltune.cli import import_
-    from babeltune.cli.study import answer, needs_all
+    from babeltune.cli.loading import needs_all
+    from babeltune.cli.outcome import answer
+    from babeltune.study.executors.local import SCORING, rescore
     from babeltune.study.importing.folder import Folder, of_study
-    from babeltune.study.local import SCORING, rescore
 
     if (imported := of_study(study, runs)) is not None:
         import_.again(Folder(imported), identifier, download)
         return
     if identifier is not None:
-        raise typer.BadParameter("--identifier: for --outputs and imports. A study file says who identifies languages.")
+        fix = "Leave it out: the study file says who identifies languages."
+        raise InputError("score", [Problem("--identifier", "is for --outputs and imports alone", fix)])
     opened = open_(study, runs, skip_bad_rows=skip_bad_rows, download=download, may_lack="models")
     needs_all(opened, study, but=SCORING)
     with progress() as bars:
         ran = rescore(opened, Shown(bars))
-    console.print(f"{ran.steps} steps done again in {ran.seconds:.0f} s, from the stored outputs.", highlight=False)
+    console.say(f"{counted(ran.steps, 'step')} done again in {ran.seconds:.0f} s, from the stored outputs.")
     answer(opened)
 
 
 def _only_study(study: Path, outputs: Path | None, others: Sequence[str]) -> None:
+    """Refuse what is for a file of outputs, where a study is given."""
     from babeltune.rows import kind_of
 
+    problems = []
     if outputs is not None:
-        raise typer.BadParameter(
-            f"both a study ({study}) and --outputs {outputs} are given. Keep one: the study to score its stored "
-            "outputs again, or --outputs to score a file."
-        )
-    if kind_of(study) not in (None, ".json"):
-        raise typer.BadParameter(f"{study} is no study file. To score its rows: --outputs {study}.")
+        fix = f"Keep one: {study} to score its stored outputs again, or --outputs {outputs}."
+        problems.append(Problem("--outputs", "a study is given too", fix))
+    elif kind_of(study) not in (None, ".json"):
+        problems.append(Problem("STUDY", f"{study} is no study file", f"To score its rows: --outputs {study}."))
     if others:
-        raise typer.BadParameter(f"{', '.join(others)}: for --outputs alone. The study file says all that it needs.")
+        fix = "Leave it out: the study file says all that it needs."
+        problems.append(Problem(", ".join(others), "is for --outputs alone", fix))
+    if problems:
+        raise InputError("score", problems)
 
 
-def _check(
-    outputs: Path, task: str | None, language: str | None, prompting: str,
-    items: str | None, revision: str | None, words: str | None, split: str | None, out: Path | None,
-) -> None:  # fmt: skip
+def _check(outputs: Path, given: Mapping[str, str | Path]) -> None:
     """Refuse options that are wrong or do not go together, all at once."""
     problems = []
+    task, language, prompting = (str(given.get(name, "")) for name in ("--task", "--language", "--prompting"))
     if task not in TASKS:
-        near = difflib.get_close_matches((task or "").lower(), TASKS, n=1, cutoff=0.5)
-        what = f"unknown task '{task}'" if task is not None else "is missing"
-        meant = f" Did you mean '{near[0]}'?" if near else ""
-        problems.append(Problem("--task", what, f"There are {', '.join(TASKS)}.{meant}"))
+        what = f"unknown task '{task}'" if task else "is missing"
+        problems.append(Problem("--task", what, instead(task.lower(), TASKS)))
     if language not in LANGUAGES:
-        what = f"unknown language '{language}'" if language is not None else "is missing"
-        meant = f" {suggest(language)}" if language is not None and "mean" in suggest(language) else ""
-        problems.append(Problem("--language", what, f"There are {', '.join(LANGUAGES)}.{meant}"))
-    if prompting not in _PROMPTINGS:
+        what = f"unknown language '{language}'" if language else "is missing"
+        problems.append(Problem("--language", what, suggest(language)))
+    if prompting not in ("", *_PROMPTINGS):
         problems.append(Problem("--prompting", f"unknown prompting '{prompting}'", "There are xx:xx and en:xx."))
     elif prompting == "en:xx" and task in ("dialogue", "xcsqa", "xnli"):
         problems.append(Problem("--prompting", f"{task} has no en:xx", "It has xx:xx, which may be left out."))
-    if words is not None and (task != "xnli" or words not in _WORDS):
-        problems.append(Problem("--words", f"'{words}' given for {task}", "For xnli: harness or corrected."))
-    if split is not None and task != "dialogue":
-        problems.append(Problem("--split", f"'{split}' given for {task}", "It is for dialogue alone."))
-    for name, value in (("--revision", revision), ("--words", words), ("--split", split)):
-        if value is not None and items is None:
+    if "--words" in given and (task != "xnli" or given["--words"] not in _WORDS):
+        what = f"'{given['--words']}' given for {task}"
+        problems.append(Problem("--words", what, "For xnli: harness or corrected."))
+    if "--split" in given and task != "dialogue":
+        problems.append(Problem("--split", f"'{given['--split']}' given for {task}", "It is for dialogue alone."))
+    for name in ("--revision", "--words", "--split"):
+        if name in given and "--items" not in given:
             problems.append(Problem(name, "given without --items", "Say where the items are, or leave it out."))
-    if out is not None and out.resolve() == outputs.resolve():
+    if "--out" in given and Path(given["--out"]).resolve() == outputs.resolve():
         problems.append(Problem("--out", "is the file that is read", "Give it another name."))
     if problems:
-        raise ItemsError("score", problems)
+        raise InputError("score", problems)
 
 
 def _spec(task: str, language: str, given: Mapping[str, str | None]) -> AnyTaskSpec:
     """The task as a study file would name it; items that are in the rows are not looked for."""
-    from babeltune.study.spec import TASK_SPECS
+    from babeltune.study.spec.tasks import TASK_SPECS
 
     fields = {name: value for name, value in given.items() if value is not None}
     if "items" in fields and task == "simplification":
@@ -243,15 +261,16 @@ def _summed(task: Task, scored: Sequence[Score], language: str, prompting: Promp
 
 
 def _write(out: Path, answered: Sequence[Answered], scored: Sequence[Score]) -> None:
-    from babeltune.cli.terminal import beside, line_of
-
-    with beside(out) as file:
-        for one, found in zip(answered, scored, strict=True):
-            row: Mapping[str, object] = {
+    write_lines(
+        out,
+        (
+            {
                 "item": found.item,
                 "values": found.values,
                 "notes": found.notes,
                 "unscored": found.unscored,
                 "response": None if one.output is None else one.output.text or list(one.output.loglikelihoods) or "",
             }
-            file.write(f"{line_of(row)}\n")
+            for one, found in zip(answered, scored, strict=True)
+        ),
+    )

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
-from rich.markup import escape
-from rich.table import Table
 
-from babeltune.cli.terminal import Runs, SkipBadRows, beside, console
+from babeltune.cli import completing
+from babeltune.cli.files import beside
+from babeltune.cli.loading import Runs, SkipBadRows
+from babeltune.cli.terminal import console, listed
 from babeltune.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -23,12 +23,17 @@ _SHOWN = 40
 
 def scorecard(
     study: Annotated[
-        Path, typer.Argument(metavar="STUDY", help="A study file, the folder of an import or of a report.")
+        Path,
+        typer.Argument(
+            metavar="STUDY",
+            autocompletion=completing.studies,
+            help="A study file, the folder of an import or of a report.",
+        ),
     ],
     runs: Runs = Path("runs"),
     out: Annotated[
         list[Path] | None,
-        typer.Option("--out", metavar="FILE", help="Write all of it to a .md or .csv file; may be given twice."),
+        typer.Option(metavar="FILE", help="Write all of it to a .md or .csv file; may be given again."),
     ] = None,
     skip_bad_rows: SkipBadRows = False,
 ) -> None:
@@ -54,13 +59,13 @@ def scorecard(
 
     card = cards.scorecard(load(study, runs, skip_bad_rows=skip_bad_rows))
     _show(card)
-    console.print(card.summary, style="bold", markup=False, highlight=False, soft_wrap=True)
+    console.say(card.summary, "bold")
     for note in card.notes:
-        console.print(note, markup=False, highlight=False, soft_wrap=True)
+        console.say(note)
     for path in out or ():
         with beside(path) as file:
             file.write(cards.csv_text(card) if path.suffix == ".csv" else cards.markdown(card))
-        console.print(f"Written:  {path}", markup=False, highlight=False, soft_wrap=True)
+        console.say(f"Written: {path}")
 
 
 def _show(card: Scorecard) -> None:
@@ -73,18 +78,16 @@ def _show(card: Scorecard) -> None:
         left = max(0, left - len(shown))
         if not shown:
             continue
-        table = Table(box=box.SIMPLE_HEAD, title=escape(f"{model}, {task}, {metric}"), title_justify="left")
-        for heading in ("mix", "language", "published", "ours", "difference", "tolerance", "verdict"):
-            right = heading in ("published", "ours", "difference", "tolerance")
-            table.add_column(heading, justify="right" if right else "left", no_wrap=True)
+        table = listed(
+            "mix", "language", "published", "ours", "difference", "tolerance", "verdict",
+            title=f"{model}, {task}, {metric}", words=("language", "verdict"),
+        )  # fmt: skip
         for one in shown:
             tolerance = "-" if one.tolerance is None else f"{one.tolerance:.3f}"
             numbers = f"{one.published:.3f}", f"{one.ours:.3f}", f"{one.difference:+.3f}", tolerance
             style = None if one.verdict == "agrees" else "yellow"
             prompted = "" if one.prompting == "xx:xx" else f" {one.prompting}"
-            table.add_row(escape(one.mix), f"{one.language}{prompted}", *numbers, one.verdict, style=style)
+            table.add_row(one.mix, f"{one.language}{prompted}", *numbers, one.verdict, style=style)
         console.print(table)
         if len(shown) < len(lines):
-            console.print(
-                f"  and {len(lines) - len(shown)} more that agree (--out scorecard.csv has all)", highlight=False
-            )
+            console.say(f"  and {len(lines) - len(shown)} more that agree (--out scorecard.csv has all)")

@@ -26,7 +26,7 @@ _WIDEST = 200
 def show(rows: Sequence[Row], title: str, n: int) -> None:
     """Print a line a metric: value, interval, items, unscored and its bounds."""
     bounded = any(row.unscored and row.value is not None for row in rows)
-    console.print(f"{title}, {n:,} response{'s' if n != 1 else ''}", markup=False, highlight=False, style="italic")
+    console.say(f"{title}, {n:,} response{'s' if n != 1 else ''}", "italic")
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
     table.add_column("metric", no_wrap=True)
     for heading in ("value", "95 % interval", "n", "unscored", *(["bounds"] if bounded else [])):
@@ -44,9 +44,9 @@ def show(rows: Sequence[Row], title: str, n: int) -> None:
     table.width = console.measure(table, options=console.options.update(width=_WIDEST)).maximum
     console.print(table, crop=False)
     for line in _reasons(rows):
-        console.print(line, markup=False, highlight=False)
+        console.say(line)
     if bounded:
-        console.print("Bounds: the value if all that is unscored were worth nothing, and if it were perfect.")
+        console.say("Bounds: the value if all that is unscored were worth nothing, and if it were perfect.")
 
 
 def _reasons(rows: Sequence[Row]) -> list[str]:

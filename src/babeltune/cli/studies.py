@@ -8,17 +8,19 @@ from typing import Annotated
 
 import typer
 from rich import box
-from rich.markup import escape
 from rich.table import Table
 
+from babeltune.cli import completing
 from babeltune.cli.terminal import console
 from babeltune.errors import InputError, Problem
 
-_FOLDER = Path(__file__).parents[1] / "studies"
+FOLDER = Path(__file__).parents[1] / "studies"
 
 
 def studies(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print this one's file.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", autocompletion=completing.bundled, help="Print this one's file.")
+    ] = None,
 ) -> None:
     """List the study files that come with babeltune, or print one to begin with.
 
@@ -26,11 +28,11 @@ def studies(
 
     babeltune studies pocket > pocket.yaml
     """
-    files = {path.stem: path.read_text(encoding="utf-8") for path in sorted(_FOLDER.glob("*.yaml"))}
+    files = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.yaml"))}
     if name is None:
         table = Table("study", "what it asks", box=box.SIMPLE)
         for study, text in files.items():
-            table.add_row(escape(study), escape(_said(text)))
+            table.add_row(study, _said(text))
         console.print(table)
     elif name not in files:
         raise InputError(

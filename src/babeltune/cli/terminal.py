@@ -1,65 +1,67 @@
-"""Where the command line prints, and what its verbs share: answers on standard output, progress on standard error."""
+"""Where the command line prints: answers on standard output, progress and errors on standard error."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import re
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Any
 
-import typer
-from rich.console import Console
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Column
-
-from babeltune.errors import StoreError
+from rich.segment import Segment
+from rich.table import Column, Table
 
 if TYPE_CHECKING:
-    from babeltune.study.check import MayLack, Opened
     from babeltune.study.session import Event
 
-console = Console()
-errors = Console(stderr=True)
-
-StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file, such as studies/pocket.yaml.")]
-Runs = Annotated[Path, typer.Option("--runs", metavar="FOLDER", help="Where studies keep their folders.")]
-SkipBadRows = Annotated[
-    bool, typer.Option("--skip-bad-rows", help="Count malformed rows of a chats file and go on without them.")
-]
-Download = Annotated[
-    bool, typer.Option("--download", help="Fetch hub models that are not in the local cache; else nothing is fetched.")
-]
-
-MaxCost = Annotated[
-    float | None,
-    typer.Option(
-        "--max-cost",
-        min=0,
-        metavar="DOLLARS",
-        help="Dollars that judge and translator may come to, earlier runs among them; never passed. Needs `prices:`.",
-    ),
-]
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Controls but tab and newline, line separators, bidirectional marks, and lone surrogates, which have no UTF-8."""
 
 
-def online(download: bool) -> None:
-    """Keep the hub's client from the network unless it was asked for; before the client is imported."""
-    if not download:
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+def visible(text: str) -> str:
+    """Text of a model, in which whatever a terminal would obey is shown by its code point, as the page shows it."""
+    return _STEERING.sub(lambda found: f"\u27e8U+{ord(found[0]):04X}\u27e9", text.replace("\t", " "))
 
 
-def open_(study: Path, runs: Path, *, skip_bad_rows: bool, download: bool, may_lack: MayLack = "nothing") -> Opened:
-    """Open a study; the hub is not asked for anything unless ``download``."""
-    online(download)
-    from babeltune.study.check import open_study
-    from babeltune.study.importing.folder import refuse
+class Terminal(Console):
+    """A console that obeys no text: what steers is shown, wherever it came from (the name of a file, a server's error, a
+    model's answer), nothing is markup and nothing a link. Colours and cursor movements of our own are no text, and pass.
+    """
 
-    refuse(study, runs)
-    with errors.status("reading the study, its models and its chats"):
-        return open_study(study, runs, skip_bad_rows=skip_bad_rows, download=download, may_lack=may_lack)
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**{"markup": False, "highlight": False, "emoji": False, **how})
+
+    def say(self, text: str, style: str | None = None) -> None:
+        """A line, which stays one however narrow the terminal is; or several."""
+        self.print(text, style=style, soft_wrap=True)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """What is printed, in pieces."""
+        for piece in super().render(renderable, options):
+            if piece.control:
+                yield piece
+            else:
+                linked = piece.style is not None and piece.style.link
+                yield Segment(visible(piece.text), None if linked else piece.style)
+
+
+console = Terminal()
+errors = Terminal(stderr=True)
+
+
+def listed(*headings: str, title: str = "", words: Collection[str] = ()) -> Table:
+    """A table without a frame. Its first column and ``words`` are of words; the others are of numbers, at their right."""
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD)
+    for at, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if at == 0 or heading in words else "right", overflow="fold")
+    return table
+
+
+def counted(count: int, one: str) -> str:
+    """``1 step``, ``1,200 steps``."""
+    return f"{count:,} {one}{'' if count == 1 else 's'}"
 
 
 def progress() -> Progress:
@@ -101,37 +103,4 @@ class Shown:
         if self.bars.disable and tenth > self.tenths.get(task, 0):
             self.tenths[task] = tenth
             line = f"{event.kind} {event.name}: {event.done}/{event.total} {event.unit} {rate}".rstrip()
-            errors.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-@contextlib.contextmanager
-def beside(out: Path) -> Iterator[TextIO]:
-    """A file that takes its place only when it is whole: an earlier one, or one that is being read, stays until then."""
-    new = out.with_name(f"{out.name}.new")
-    try:
-        try:
-            with new.open("w", encoding="utf-8") as file:
-                yield file
-            os.replace(new, out)
-        finally:
-            new.unlink(missing_ok=True)
-    except OSError as error:
-        raise StoreError(f"{out}: cannot be written ({error.strerror}). Check --out and the space left.") from error
-
-
-_CONTROL = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-
-
-def line_of(row: object) -> str:
-    """A line of JSON in which nothing is left that a terminal would obey."""
-    text = json.dumps(row, ensure_ascii=False).encode("utf-8", "replace").decode()  # half a character: a question mark
-    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Controls but tab and newline, line separators, bidirectional marks, and lone surrogates, which have no UTF-8."""
-
-
-def visible(text: str) -> str:
-    """Text of a model, in which whatever a terminal would obey is shown by its code point, as the page shows it."""
-    return _STEERING.sub(lambda found: f"\u27e8U+{ord(found[0]):04X}\u27e9", text.replace("\t", " "))
+            errors.say(line)

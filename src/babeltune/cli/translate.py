@@ -10,18 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich import box
 from rich.markup import escape
-from rich.table import Table
 
-from babeltune.cli.terminal import Download, SkipBadRows, beside, console, errors, line_of, online, progress
+from babeltune.cli import completing
+from babeltune.cli.files import make, write_lines
+from babeltune.cli.loading import Download, SkipBadRows, online
+from babeltune.cli.terminal import console, errors, listed, progress
 from babeltune.errors import EngineError, InputError, Problem
 from babeltune.languages import LANGUAGES, suggest
 
 if TYPE_CHECKING:
     from babeltune.cli.originals import Originals
-    from babeltune.data.audit import Audit, Row
-    from babeltune.data.translate import How, Translated
+    from babeltune.data.translation.audit import Audit, Row
+    from babeltune.data.translation.prompts import How
+    from babeltune.data.translation.translate import Translated
     from babeltune.generate.ledger import Ledger
     from babeltune.generate.prices import Price
     from babeltune.records import Engine
@@ -36,47 +38,50 @@ def translate(
         Path,
         typer.Argument(metavar="SOURCE", help="Prompts (`prompt` or `instruction` a row), or with --chats any chats."),
     ],
-    to: Annotated[str, typer.Option("--to", metavar="CODES", help="Languages to translate into, such as de,fr,zh.")],
-    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Gets <language>.jsonl for each language.")],
-    model: Annotated[
-        str, typer.Option("--model", metavar="NAME", help="As the server names it; of a local engine, its folder.")
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="CODES",
+            autocompletion=completing.languages,
+            help="Languages to translate into, such as de,fr,zh.",
+        ),
     ],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Gets <language>.jsonl for each language.")],
+    model: Annotated[str, typer.Option(metavar="NAME", help="As the server names it; of a local engine, its folder.")],
     chats: Annotated[bool, typer.Option("--chats", help="The source holds chats: their turns are translated.")] = False,
-    from_: Annotated[str, typer.Option("--from", metavar="CODE", help="Language of the source.")] = "en",
+    from_: Annotated[
+        str, typer.Option("--from", metavar="CODE", autocompletion=completing.languages, help="Language of the source.")
+    ] = "en",
     engine: Annotated[
-        str, typer.Option("--engine", help="endpoint: any server that speaks OpenAI's protocol; or transformers.")
+        str, typer.Option(help="endpoint: any server that speaks OpenAI's protocol; or transformers.")
     ] = "endpoint",
-    base_url: Annotated[str, typer.Option("--base-url", metavar="URL", help="Of the server.")] = _OPENAI,
+    base_url: Annotated[str, typer.Option(metavar="URL", help="Of the server.")] = _OPENAI,
     key_variable: Annotated[
-        str, typer.Option("--key-variable", metavar="NAME", help="Environment variable that holds the account's key.")
+        str, typer.Option(metavar="NAME", help="Environment variable that holds the account's key.")
     ] = "OPENAI_API_KEY",
-    concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="Requests under way at a time.")] = 10,
-    timeout: Annotated[float, typer.Option("--timeout", min=0.001, help="Seconds for one try of a request.")] = 90.0,
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests under way at a time.")] = 10,
+    timeout: Annotated[float, typer.Option(min=0.001, help="Seconds for one try of a request.")] = 90.0,
     requests_per_minute: Annotated[
-        float | None, typer.Option("--requests-per-minute", min=0.001, help="The account's limit; none where left out.")
+        float | None, typer.Option(min=0.001, help="The account's limit; none if left out.")
     ] = None,
     max_cost: Annotated[
         float | None,
-        typer.Option("--max-cost", min=0, help="Dollars that all calls of the ledger may come to; needs the prices."),
+        typer.Option(min=0, help="Dollars that all calls of the ledger may come to; needs the prices."),
     ] = None,
-    price_input: Annotated[
-        float | None, typer.Option("--price-input", min=0, help="Dollars per million tokens that are sent.")
-    ] = None,
+    price_input: Annotated[float | None, typer.Option(min=0, help="Dollars per million tokens that are sent.")] = None,
     price_output: Annotated[
-        float | None, typer.Option("--price-output", min=0, help="Dollars per million tokens that come back.")
+        float | None, typer.Option(min=0, help="Dollars per million tokens that come back.")
     ] = None,
-    retries: Annotated[
-        int, typer.Option("--retries", min=0, help="So often is a bad translation asked for again.")
-    ] = 2,
-    max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, help="Most tokens of a translation.")] = 4096,
+    retries: Annotated[int, typer.Option(min=0, help="So often is a bad translation asked for again.")] = 2,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of a translation.")] = 4096,
     protocol: Annotated[
-        str, typer.Option("--protocol", help="as-paper; as-run puts prompts into quotes, as the authors' code does.")
+        str, typer.Option(help="as-paper; as-run puts prompts into quotes, as the authors' code does.")
     ] = "as-paper",
     identifier: Annotated[
-        str, typer.Option("--identifier", help="lid176 (bundled), openlid, openlid-quantised, or a fastText file.")
+        str, typer.Option(help="lid176 (bundled), openlid, openlid-quantised, or a fastText file.")
     ] = "lid176",
     ledger: Annotated[
-        Path | None, typer.Option("--ledger", metavar="FILE", help="Where replies are kept; FOLDER/ledger.sqlite.")
+        Path | None, typer.Option(metavar="FILE", help="Where replies are kept; FOLDER/ledger.sqlite.")
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what it would take, calls, tokens and money, and send nothing.")
@@ -96,17 +101,19 @@ def translate(
     Every reply is in the ledger when it has come: stopped by whatever, the same
     command sends only what is missing.
 
-    Examples:
-    `babeltune translate alpaca_eval.json --to de,fr --out alpaca --model gpt-4o-mini --dry-run`,
-    `babeltune translate chats.jsonl --chats --to es --out es --model qwen --base-url http://localhost:8000/v1`.
+    babeltune translate alpaca_eval.json --to de,fr --out alpaca --model gpt-4o-mini --dry-run
+
+    babeltune translate chats.jsonl --chats --to es --out es --model qwen --base-url http://localhost:8000/v1
     """
     languages = [code.strip() for code in to.split(",") if code.strip()]
     price = _checked(languages, from_, engine, protocol, model, (price_input, price_output), max_cost)
     online(download)
     from babeltune.cli import originals
-    from babeltune.data.audit import Audit
     from babeltune.data.identify import identifier as named
-    from babeltune.data.translate import How
+    from babeltune.data.translation.audit import Audit
+    from babeltune.data.translation.prompts import How
+    from babeltune.generate.asking.address import Endpoint
+    from babeltune.generate.endpoint import EndpointEngine
     from babeltune.generate.ledger import Ledger
 
     how = How(protocol, retries + 1, max_tokens)  # type: ignore[arg-type]
@@ -115,40 +122,38 @@ def translate(
             work = originals.chats(source, from_, skip_bad_rows=skip_bad_rows)
         else:
             work = originals.prompts(source, from_)
-    _keep_source(source, out, [*languages, from_])
+    _keep_source(source, out, languages)
     kept = out / "ledger.sqlite" if ledger is None else ledger
     if dry_run:
         _estimate(work, languages, model, how, kept, price)
         return
     reader = named(identifier, download=download)
-    out.mkdir(parents=True, exist_ok=True)
+    make(out)
     audits: list[Audit] = []
     with contextlib.closing(Ledger(kept)) as book, progress() as bars:
         if engine == "transformers":
             asked = _local(model, book)
         else:
-            asked = _served(
-                book, price, max_cost, model=model, base_url=base_url, key_variable=key_variable,
-                concurrency=concurrency, timeout=timeout, requests_per_minute=requests_per_minute,
+            server = Endpoint(
+                model=model, base_url=base_url, key_variable=key_variable, concurrency=concurrency, timeout=timeout,
+                requests_per_minute=requests_per_minute,
             )  # fmt: skip
+            asked = EndpointEngine(server, book, prices={model: price} if price else None, most_cost=max_cost)
         for code in languages:
             bar = bars.add_task(code, total=len(work.ids), kind="translate", unit=work.unit, rate="")
             audits.append(Audit(code))
             tell = functools.partial(bars.advance, bar)
             done = _into(out, code, work, work.translated(code, asked, reader, how), audits[-1], tell)
             if bars.disable:
-                errors.print(f"{code}: {done} of {len(work.ids)} {work.unit}", highlight=False)
+                errors.say(f"{code}: {done:,} of {len(work.ids):,} {work.unit}")
         spent = book.spent()
     own = out / f"{from_}.jsonl"
     if own.resolve() != source.resolve():
-        _write(own, work.own_rows())
+        write_lines(own, work.own_rows())
     _tell(audits, out, work, own)
     told = f", {spent.dollars:.4f} dollars" if price is not None else ""
-    console.print(
-        f"Ledger: {kept} ({spent.calls:,} replies, {spent.prompt_tokens:,} tokens sent and {spent.completion_tokens:,} "
-        f"received{told}, all runs together)",
-        markup=False, highlight=False, soft_wrap=True,
-    )  # fmt: skip
+    console.say(f"Ledger: {kept} ({spent.calls:,} replies, {spent.prompt_tokens:,} tokens sent and {spent.completion_tokens:,} "
+        f"received{told}, all runs together)")  # fmt: skip
     _missing(audits)
 
 
@@ -193,26 +198,12 @@ def _checked(
     return Price(*given) if len(given) == 2 else None
 
 
-def _keep_source(source: Path, out: Path, codes: Sequence[str]) -> None:
+def _keep_source(source: Path, out: Path, languages: Sequence[str]) -> None:
     """Refuse to write a translation over what is translated."""
-    for code in codes[:-1]:
+    for code in languages:
         if (out / f"{code}.jsonl").resolve() == source.resolve():
             problem = Problem("--out", f"{out / f'{code}.jsonl'} is the source", "Give another folder.")
             raise InputError("translate", [problem])
-
-
-def _served(
-    book: Ledger, price: Price | None, max_cost: float | None, *, model: str, base_url: str, key_variable: str,
-    concurrency: int, timeout: float, requests_per_minute: float | None,
-) -> Engine:  # fmt: skip
-    """A server's model."""
-    from babeltune.generate.endpoint import Endpoint, EndpointEngine
-
-    endpoint = Endpoint(
-        model=model, base_url=base_url, key_variable=key_variable, concurrency=concurrency, timeout=timeout,
-        requests_per_minute=requests_per_minute,
-    )  # fmt: skip
-    return EndpointEngine(endpoint, book, prices={model: price} if price else None, most_cost=max_cost)
 
 
 def _local(model: str, book: Ledger) -> Engine:
@@ -240,16 +231,10 @@ def _into(
         if one.good:
             good[one.row.id] = one
         tell()
-    _write(out / f"{code}.jsonl", work.rows(code, good))
+    write_lines(out / f"{code}.jsonl", work.rows(code, good))
     # No suffix of a data file: a folder of chats is read whole.
-    _write(out / f"{code}.audit", (_audited(rows[name]) for name in work.ids if name in rows))
+    write_lines(out / f"{code}.audit", (_audited(rows[name]) for name in work.ids if name in rows))
     return len(good)
-
-
-def _write(path: Path, rows: Iterator[dict[str, object]]) -> None:
-    with beside(path) as file:
-        for row in rows:
-            file.write(f"{line_of(row)}\n")
 
 
 def _audited(row: Row) -> dict[str, Any]:
@@ -270,20 +255,21 @@ def _audited(row: Row) -> dict[str, Any]:
 
 def _estimate(work: Originals, languages: Sequence[str], model: str, how: How, kept: Path, price: Price | None) -> None:
     """Say what it would take, if no reply had to be asked for again."""
-    from babeltune.data.translate import expected
-    from babeltune.generate.asking.dialect import messages_of
+    from babeltune.data.translation.prompts import expected
     from babeltune.generate.ledger import Ledger, key_of
     from babeltune.generate.prices import cost
 
-    table = _table(f"{len(work.ids):,} {work.unit}, {model}", "language", "calls", "in the ledger", "tokens sent",
-                   "tokens received", *(["dollars"] if price else []))  # fmt: skip
+    table = listed(
+        "language", "calls", "in the ledger", "tokens sent", "tokens received", *(["dollars"] if price else []),
+        title=f"{len(work.ids):,} {work.unit}, {model}",
+    )  # fmt: skip
     totals = [0, 0, 0, 0]
     with contextlib.ExitStack() as stack:
         book = stack.enter_context(contextlib.closing(Ledger(kept))) if kept.exists() else None
         for code in languages:
             asked = {}
             for request, length in work.requests(code, how):
-                key = key_of(model, messages_of(request), request.sampling, request.seed, request.schema)
+                key = key_of(model, request)
                 asked[key] = expected(request, length, code, work.source_language)
             known = book.answers(asked) if book else {}
             missing = [one for key, one in asked.items() if key not in known]
@@ -294,10 +280,8 @@ def _estimate(work: Originals, languages: Sequence[str], model: str, how: How, k
         table.add_row(*_figures("all", totals, None if price is None else cost(price, totals[2], 0, totals[3])))
     console.print(table)
     said = "" if price else " For money add --price-input and --price-output."
-    console.print(
-        "Tokens are estimated from the length of the texts; replies that have to be asked for again come on top."
-        f"{said} Nothing was sent.", highlight=False,
-    )  # fmt: skip
+    console.say("Tokens are estimated from the length of the texts; replies that have to be asked for again come on top."
+        f"{said} Nothing was sent.")  # fmt: skip
 
 
 def _figures(name: str, row: Sequence[int], dollars: float | None) -> list[str]:
@@ -305,22 +289,20 @@ def _figures(name: str, row: Sequence[int], dollars: float | None) -> list[str]:
 
 
 def _tell(audits: Sequence[Audit], out: Path, work: Originals, own: Path) -> None:
-    from babeltune.data.audit import TABLE, table
+    from babeltune.data.translation.audit import TABLE, table
 
-    shown = _table("what the audit found", *TABLE)
+    shown = listed(*TABLE, title="what the audit found", words=("kept out for", "warnings"))
     for cells in table(audits):
-        shown.add_row(*map(escape, cells))
+        shown.add_row(*cells)
     console.print(shown)
     for one in audits:
         first = [row for row in one.rows if row.state != "good"][:3]
         for row in first:
-            console.print(f"{one.language}, {row.id}: {row.why}", markup=False, highlight=False, soft_wrap=True)
+            console.say(f"{one.language}, {row.id}: {row.why}")
         more = len(one.rows) - one.states["good"] - len(first)
         if more > 0:
-            console.print(f"{one.language}: {more} more, see {out / f'{one.language}.audit'}", markup=False,
-                          highlight=False, soft_wrap=True)  # fmt: skip
-    console.print(f"Written: {out}/<language>.jsonl; the {work.unit} of the source: {own}", markup=False,
-                  highlight=False, soft_wrap=True)  # fmt: skip
+            console.say(f"{one.language}: {more} more, see {out / f'{one.language}.audit'}")
+    console.say(f"Written: {out}/<language>.jsonl; the {work.unit} of the source: {own}")
 
 
 def _missing(audits: Sequence[Audit]) -> None:
@@ -333,11 +315,3 @@ def _missing(audits: Sequence[Audit]) -> None:
     if unsent:
         parts.append(f"{unsent} were not sent, as --max-cost would have been passed: raise it and go on")
     raise EngineError(f"The files are not complete. {'; '.join(parts)}.")
-
-
-def _table(title: str, *header: str) -> Table:
-    table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD)
-    for heading in header:
-        words = heading in ("language", "kept out for", "warnings")
-        table.add_column(escape(heading), justify="left" if words else "right")
-    return table
