@@ -13,10 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from babeltune.finetune import train
+from babeltune.finetune import trainer
 from babeltune.generate.journal import Journal
-from babeltune.study import local
 from babeltune.study.check import open_study
+from babeltune.study.executors import local
 from babeltune.study.session import Event
 from babeltune.study.store import Store
 
@@ -55,7 +55,7 @@ def main(study: str, runs: str, point: str, count: str) -> None:
     if point == "publish":  # right after the rename
         Store.publish = at_call(int(count), Store.publish)  # type: ignore[method-assign]
     if point == "checkpoint":  # in the middle of saving the adapter
-        train._last_whole = at_call(int(count), train._last_whole)
+        trainer._last_whole = at_call(int(count), trainer._last_whole)
     local.run(open_study(Path(study), Path(runs)), tell)
 
 

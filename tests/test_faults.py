@@ -1,9 +1,8 @@
-"""Killed with SIGKILL anywhere, in real processes, the same command goes on and ends with the same bytes."""
+"""What a run leaves, what a change of its study redoes, and that a finished one loads nothing (killed: tests/faults/)."""
 
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from babeltune.study.check import open_study
-from babeltune.study.local import run
+from babeltune.study.executors.local import run
 from doubles import study_file
 
 KEPT = (
@@ -30,13 +29,6 @@ def made(runs: Path) -> dict[str, bytes]:
     return {str(path.relative_to(runs)): path.read_bytes() for path in runs.rglob("*") if path.name in KEPT}
 
 
-def killed(study: Path, runs: Path, point: str, count: int) -> int:
-    driver = Path(__file__).parent / "faulty_run.py"
-    return subprocess.run(
-        [sys.executable, str(driver), str(study), str(runs), point, str(count)], capture_output=True, check=False
-    ).returncode
-
-
 @pytest.fixture(scope="module")
 def whole(model_folder, tmp_path_factory) -> tuple[Path, Path]:
     """A study and the runs folder of an undisturbed run of it."""
@@ -44,17 +36,6 @@ def whole(model_folder, tmp_path_factory) -> tuple[Path, Path]:
     study = study_file(folder, model_folder)
     run(open_study(study, folder / "runs"), lambda event: None)
     return study, folder / "runs"
-
-
-def test_killed_everywhere_it_ends_with_the_same_bytes(whole, tmp_path):
-    study, runs = whole
-    # One run after the other on the same folder, each killed at another kind of instant, then one that ends.
-    for point, count in (("record", 2), ("tune", 3), ("publish", 2), ("generate", 7), ("record", 3), ("publish", 8)):
-        assert killed(study, tmp_path / "runs", point, count) == -signal.SIGKILL, point
-    run(open_study(study, tmp_path / "runs"), lambda event: None)
-    assert made(tmp_path / "runs") == made(runs)
-    assert len(made(runs)) == 1 + 2 + 2 + 9 + 9 + 1 + 2  # label, mixes, adapters, outputs, scores, rows, csv and page
-    assert not list((tmp_path / "runs").rglob("*.partial"))
 
 
 def test_finished_study_has_nothing_to_run_and_loads_no_model(whole):
