@@ -7,7 +7,6 @@ applies on the fly; what is first read and compiled is not timed. Without vLLM i
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import statistics
 import sys
@@ -15,28 +14,14 @@ import tempfile
 import time
 from pathlib import Path
 
-import torch
-
 from babeltune.data.sources import Source, read_chats
-from babeltune.generate.vllm import Costs, VllmEngine
+from babeltune.generate.vllm import VllmEngine
+from babeltune.generate.ways import Costs
 from babeltune.records import Request, Sampling, chat_prompt
 from babeltune.study.models import BUNDLED, locate, prepare
-from babeltune.study.spec import ModelSpec
-
-
-def adapter(base: Path, folder: Path, rank: int, seed: int) -> str:
-    """One with random weights, small enough that the model still writes words."""
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    torch.manual_seed(seed)
-    config = LoraConfig(r=rank, lora_alpha=rank, target_modules="all-linear", task_type="CAUSAL_LM")
-    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
-    for name, weight in model.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(weight, std=2e-3)
-    model.save_pretrained(folder)
-    return str(folder)
+from babeltune.study.spec.study import ModelSpec
+from parts import adapter
+from parts.row import Row, nothing, parser, tell, version
 
 
 def asked(adapters: list[str], count: int, tokens: int) -> list[Request]:
@@ -58,19 +43,18 @@ def rate(engine: VllmEngine, requests: list[Request]) -> float:
 
 def main() -> int:
     """Print both, and what follows."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, metavar="FOLDER", help="the bundled model where it is left out")
-    parser.add_argument("--rank", type=int, default=64)
-    parser.add_argument("--answers", type=int, default=24, help="of each adapter")
-    parser.add_argument("--tokens", type=int, default=32, help="of an answer, at most")
-    parser.add_argument("--dtype", default="float32")
-    given = parser.parse_args()
+    line = parser(__doc__)
+    line.add_argument("--model", type=Path, metavar="FOLDER", help="the bundled model where it is left out")
+    line.add_argument("--rank", type=int, default=64)
+    line.add_argument("--answers", type=int, default=24, help="of each adapter")
+    line.add_argument("--tokens", type=int, default=32, help="of an answer, at most")
+    line.add_argument("--dtype", default="float32")
+    given = line.parse_args()
     if importlib.util.find_spec("vllm") is None:
-        print("no vLLM here: nothing is measured (docs/vllm.md says how to install it)")
-        return 0
+        return nothing("needs vLLM (docs/vllm.md says how to install it)")
     base = given.model or prepare(locate(ModelSpec(id=BUNDLED)))
     with tempfile.TemporaryDirectory() as made:
-        adapters = [adapter(base, Path(made) / str(seed), given.rank, seed) for seed in range(2)]
+        adapters = [adapter.make(base, Path(made) / str(seed), given.rank, seed) for seed in range(2)]
         requests = asked(adapters, given.answers, given.tokens)
         merging = VllmEngine(base, dtype=given.dtype, max_rank=given.rank, adapters="merged")
         list(merging.complete(requests[:2]))
@@ -91,7 +75,9 @@ def main() -> int:
         f"rank {given.rank}, {given.dtype}: a merge takes {merge:.2f} s; {fast:,.0f} tokens/s merged, {slow:,.0f} on the fly"
     )
     print(f"{costs}: merging pays from {costs.crossing:,.0f} tokens of an adapter on")
-    return 0
+    what = f"an answer's tokens, adapters on the fly against merged (rank {given.rank}, {given.dtype})"
+    row = Row(what, version("vllm"), fast, slow, "tokens/s")
+    return tell([row], same=True, answers="not compared")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ the sampled dialogue answers in the language of their prompt.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import gc
 import statistics
@@ -35,7 +34,9 @@ from babeltune.measure.statistics.intervals import difference, mean
 from babeltune.records import Request, Sampling, Task
 from babeltune.study import tasks
 from babeltune.study.models import BUNDLED, locate, prepare
-from babeltune.study.spec import DialogueSpec, ModelSpec, SimplificationSpec
+from babeltune.study.spec.study import ModelSpec
+from babeltune.study.spec.tasks import DialogueSpec, SimplificationSpec
+from parts.row import Row, parser, tell, version
 
 GOAL = 2.0
 MIXES = {"en": ("en",), "en-es": ("en", "es"), "en-ru": ("en", "ru"), "en-de": ("en", "de")}
@@ -158,12 +159,10 @@ def rates(texts: Texts) -> dict[str, list[float]]:
 
 def main() -> int:
     """Print both speeds and, last, their ratio."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--batch-size", type=int, default=24, help="requests a batch of ours (24, as a study's default)"
-    )
-    parser.add_argument("--rounds", type=int, default=1)
-    given = parser.parse_args()
+    line = parser(__doc__)
+    line.add_argument("--batch-size", type=int, default=24, help="requests a batch of ours (24, as a study's default)")
+    line.add_argument("--rounds", type=int, default=1)
+    given = line.parse_args()
     logging.disable_progress_bar()
     base = prepare(locate(ModelSpec(id=BUNDLED)))
     with tempfile.TemporaryDirectory() as made:
@@ -172,13 +171,13 @@ def main() -> int:
         some = {name: requests[:GREEDY] for name, requests in asked.items()}
         count = len(tuned) * sum(map(len, asked.values()))
         print(f"{count} answers of at most {TOKENS} tokens, {len(tuned)} adapters, {torch.get_num_threads()} threads")
-        ratios = []
+        rounds = []
         for _ in range(given.rounds):
             slow, peer, peer_tokens = timed(lambda: theirs(base, tuned, asked, greedy=False))
             fast, mine, tokens = timed(lambda: ours(base, tuned, asked, greedy=False, size=given.batch_size))
             print(f"the authors' way: {slow:6.1f} s, {peer_tokens:,} tokens, {peer_tokens / slow:6.1f} tokens/s")
             print(f"one session:      {fast:6.1f} s, {tokens:,} tokens, {tokens / fast:6.1f} tokens/s")
-            ratios.append((tokens / fast) / (peer_tokens / slow))
+            rounds.append((peer_tokens / slow, tokens / fast))
         expected, _ = theirs(base, tuned, some, greedy=True)
         found, _ = ours(base, tuned, some, greedy=True, size=given.batch_size)
     theirs_in_kind, ours_in_kind = rates(peer), rates(mine)
@@ -186,11 +185,12 @@ def main() -> int:
     print(f"in the language of the prompt: {mean(theirs_in_kind).value:.3f} and {mean(ours_in_kind).value:.3f}", end="")
     print(f" (difference {apart.value:+.3f} [{apart.low:+.3f}, {apart.high:+.3f}], {apart.n} prompts)")
     others = [key for key, text in expected.items() if found[key] != text]
-    print(f"greedy answers: {len(expected) - len(others)} of {len(expected)} equal")
     same = apart.low <= 0 <= apart.high and len(others) <= TIES * len(expected)
-    print(f"goal {GOAL:g}")
-    print(f"ratio {statistics.median(ratios):.2f}")
-    return 0 if same else 1
+    peer_rate, rate = map(statistics.median, zip(*rounds, strict=True))
+    row = Row(f"{count} answers of {len(tuned)} adapters", f"{version('transformers')}, the authors' way",
+              peer_rate, rate, "tokens/s", GOAL)  # fmt: skip
+    greedy = f"{len(expected) - len(others)} of {len(expected)} greedy answers are equal"
+    return tell([row], same=same, answers=f"{greedy}; sampled ones are as often in the language of the prompt")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import gc
-import importlib.metadata
 import importlib.util
 import json
 import math
@@ -41,13 +40,15 @@ import torch
 from babeltune.data.sources import Source, read_chats
 from babeltune.finetune.hardware import Hardware
 from babeltune.finetune.recipe import PRESETS, LoraRecipe
-from babeltune.finetune.template import Encoded, encode
+from babeltune.finetune.template import encode
 from babeltune.finetune.train import Tuner, arrange
 from babeltune.generate.transformers import TransformersEngine
 from babeltune.records import Chat, Engine, Request, Sampling, Turn
 from babeltune.study.estimates import shape
 from babeltune.study.estimates.costs import Way, tuning_flops, tuning_memory
 from babeltune.study.estimates.devices import GIB, gpu_here
+from parts import authors
+from parts.row import Row, nothing, parser, tell, version
 
 MODEL = "meta-llama/Llama-2-7b-hf"
 MICRO, BATCH, SEED, SKIPPED = 4, 8, 0, 2
@@ -136,62 +137,6 @@ class Clock:
         return sum(seen) / (self.ends[-1] - self.ends[first - 1])
 
 
-def theirs(folder: Path, tokenizer: Any, rows: Sequence[Encoded], work: Path, clock: Clock, gpu: bool) -> list[float]:
-    """The authors' settings in trl; gives the losses."""
-    from datasets import Dataset
-    from peft import LoraConfig
-    from transformers import AutoModelForCausalLM, PrinterCallback, TrainerCallback
-    from trl import SFTConfig, SFTTrainer
-
-    paged = gpu and importlib.util.find_spec("bitsandbytes") is not None
-    config = SFTConfig(
-        output_dir=str(work),
-        num_train_epochs=1,
-        train_sampling_strategy="sequential",  # the rows come in random order
-        per_device_train_batch_size=MICRO,
-        gradient_accumulation_steps=STUDY.batch // MICRO,
-        learning_rate=STUDY.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=STUDY.warmup_ratio,
-        weight_decay=STUDY.weight_decay,
-        max_grad_norm=STUDY.max_grad_norm,
-        optim="paged_adamw_32bit" if paged else "adamw_torch",
-        max_length=None,
-        gradient_checkpointing=True,
-        fp16=gpu,
-        bf16=False,
-        use_cpu=not gpu,
-        seed=SEED,
-        logging_steps=1,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_pin_memory=False,
-        dataset_kwargs={"skip_prepare_dataset": True},
-    )
-    lora = LoraConfig(
-        r=STUDY.rank, lora_alpha=STUDY.alpha, lora_dropout=STUDY.dropout, bias="none", task_type="CAUSAL_LM",
-        target_modules="all-linear",
-    )  # fmt: skip
-
-    class Ticks(TrainerCallback):  # type: ignore[misc]
-        def on_step_end(self, *_: object, **__: object) -> None:
-            clock.tick()
-
-    ids = [list(row.input_ids) for row in rows]
-    trainer = SFTTrainer(
-        model=AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32),
-        args=config,
-        train_dataset=Dataset.from_dict({"input_ids": ids, "labels": ids}),
-        processing_class=tokenizer,
-        peft_config=lora,
-        callbacks=[Ticks()],
-    )
-    trainer.remove_callback(PrinterCallback)
-    trainer.train()
-    return [row["loss"] for row in trainer.state.log_history if "loss" in row]
-
-
 def ours(
     folder: Path, chats: Sequence[Chat], recipe: LoraRecipe, hardware: Hardware, work: Path, clock: Clock
 ) -> list[float]:
@@ -211,20 +156,17 @@ def memory() -> str:
     return f", {most:.1f} GiB"
 
 
-def tuning(folder: Path, given: argparse.Namespace, work: Path) -> tuple[float, bool]:
-    """Print the rates; gives the ratio and whether the curves lie near each other."""
+def tuning(folder: Path, given: argparse.Namespace, work: Path) -> tuple[Row, float]:
+    """Print the rates; gives the row and how far the curves lie apart [nats]."""
     gpu = not given.tiny
     hardware = Hardware(
         device="cuda" if gpu else "cpu", dtype="bfloat16" if gpu else "float32", micro_batch=MICRO, packing="on",
         attention=given.attention,
     )  # fmt: skip
     recipe = dataclasses.replace(STUDY, steps=given.updates, max_tokens=1024 if gpu else 96)
-    tokenizer = Tuner(folder, hardware).tokenizer
+    tokenizer = Tuner(folder, hardware).base.tokenizer
     chats = mix(tokenizer, recipe.batch * given.updates, recipe.max_tokens)
-    rows = [
-        encode(chat, tokenizer, max_tokens=recipe.max_tokens, loss_on=recipe.loss_on, teach_eos=recipe.teach_eos)
-        for chat in chats
-    ]
+    rows = [encode(chat, tokenizer, recipe) for chat in chats]
     rows = [rows[index] for index in arrange(rows, recipe, SEED)]
     lengths = [len(row.input_ids) for row in rows]
     padded = sum(MICRO * max(lengths[at : at + MICRO]) for at in range(0, len(lengths), MICRO))
@@ -241,7 +183,9 @@ def tuning(folder: Path, given: argparse.Namespace, work: Path) -> tuple[float, 
         print(f"{name}: {clock.rate:,.0f} real tokens/s{used}{memory()}; loss {losses[-1]:.3f}", flush=True)
 
     peer = Clock(lengths, recipe.batch)
-    expected = theirs(folder, tokenizer, rows, work / "theirs", peer, gpu)
+    expected = authors.tune(
+        folder, tokenizer, rows, recipe, work / "theirs", seed=SEED, micro=MICRO, gpu=gpu, tick=peer.tick
+    )
     tell("the authors' settings", peer, expected)
     rates, apart = [], 0.0
     for name, autocast in (("ours, as the studies", "none"), ("ours, bfloat16 autocast", "bfloat16")):
@@ -255,8 +199,8 @@ def tuning(folder: Path, given: argparse.Namespace, work: Path) -> tuple[float, 
         print(
             f"`plan` expects {tuning_memory(model, recipe, way).total / GIB:.1f} GiB of a tuning, chats of full length"
         )
-    print(f"curves: at most {apart:.1e} nats apart at any update (allowed: {TOLERANCE:g})")
-    return rates[0] / peer.rate, apart <= TOLERANCE
+    what = "tuning of a 7b model, real tokens"
+    return Row(what, f"{version('trl')}, the authors' settings", peer.rate, rates[0], "tokens/s", TUNING_GOAL), apart
 
 
 def asked(count: int, tiny: bool) -> list[Request]:
@@ -278,8 +222,8 @@ def written(engine: Engine, groups: Sequence[Sequence[Request]]) -> float:
     return tokens / (time.perf_counter() - began)
 
 
-def generation(folder: Path, given: argparse.Namespace) -> float:
-    """Print the rates; gives the ratio."""
+def generation(folder: Path, given: argparse.Namespace) -> Row:
+    """Print the rates; gives the row."""
     dtype, device = ("float32", "cpu") if given.tiny else ("bfloat16", "cuda")
     kind = given.engine or ("vllm" if importlib.util.find_spec("vllm") and not given.tiny else "transformers")
     engine: Engine
@@ -297,26 +241,24 @@ def generation(folder: Path, given: argparse.Namespace) -> float:
     print(
         f"{kind}, {len(requests)} answers: {slow:,.0f} tokens/s in batches of {BATCH}, {fast:,.0f} all at once{memory()}"
     )
-    return fast / slow
+    what = f"{len(requests):,} answers of a 7b model, all at once"
+    return Row(what, f"{version(kind)}, batches of {BATCH}", slow, fast, "tokens/s", GENERATION_GOAL)
 
 
 def main() -> int:
     """Print both tables and, last, the ratio of tuning."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--tiny", action="store_true", help="on a CPU, a model of some thousand weights: tries the logic"
-    )
-    parser.add_argument("--updates", type=int, default=10, help="updates of each tuning")
-    parser.add_argument("--requests", type=int, default=1024, help="answers")
-    parser.add_argument("--batch-size", type=int, default=128, help="requests a batch of ours, with transformers")
-    parser.add_argument("--engine", choices=("vllm", "transformers"))
-    parser.add_argument("--attention", default="auto", help="kernel of our tuning, as execution.attention")
-    parser.add_argument("--model", type=Path, metavar="FOLDER", help="where the model is made, or was made before")
-    parser.add_argument("--only", choices=("tuning", "generation"))
-    given = parser.parse_args()
+    line = parser(__doc__)
+    line.add_argument("--tiny", action="store_true", help="on a CPU, a model of some thousand weights: tries the logic")
+    line.add_argument("--updates", type=int, default=10, help="updates of each tuning")
+    line.add_argument("--requests", type=int, default=1024, help="answers")
+    line.add_argument("--batch-size", type=int, default=128, help="requests a batch of ours, with transformers")
+    line.add_argument("--engine", choices=("vllm", "transformers"))
+    line.add_argument("--attention", default="auto", help="kernel of our tuning, as execution.attention")
+    line.add_argument("--model", type=Path, metavar="FOLDER", help="where the model is made, or was made before")
+    line.add_argument("--only", choices=("tuning", "generation"))
+    given = line.parse_args()
     if not given.tiny and not torch.cuda.is_available():
-        print("no GPU here: nothing is measured (--tiny tries the logic on a CPU)")
-        return 0
+        return nothing("needs a GPU (--tiny tries the logic on a CPU)")
     from transformers.utils import logging
 
     logging.disable_progress_bar()
@@ -324,21 +266,20 @@ def main() -> int:
     if given.tiny:
         given.updates, given.requests = min(given.updates, 2), min(given.requests, 12)
     else:
-        versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("transformers", "trl", "peft"))
+        versions = ", ".join(map(version, ("transformers", "trl", "peft")))
         print(f"{torch.cuda.get_device_name()}; torch {torch.__version__}, {versions}")
-    same = True
+    rows, same, answers = [], True, "not compared"
     with tempfile.TemporaryDirectory() as made:
         folder = build(given.model or Path(made) / "model", tiny=given.tiny, device="cpu" if given.tiny else "cuda")
         memory()
-        ratios = {}
         if given.only != "generation":
-            ratios[f"tuning, goal {TUNING_GOAL:g}"], same = tuning(folder, given, Path(made))
+            row, apart = tuning(folder, given, Path(made))
+            rows.append(row)
+            same = apart <= TOLERANCE
+            answers = f"losses at most {apart:.1e} nats apart at any update (allowed: {TOLERANCE:g})"
         if given.only != "tuning":
-            ratios[f"generation, goal {GENERATION_GOAL:g}"] = generation(folder, given)
-    for name, ratio in ratios.items():
-        print(f"{name}: {ratio:.2f}")
-    print(f"ratio {next(iter(ratios.values())):.2f}")
-    return 0 if same else 1
+            rows.append(generation(folder, given))
+    return tell(rows, same=same, answers=answers)
 
 
 if __name__ == "__main__":

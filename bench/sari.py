@@ -21,6 +21,7 @@ from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
 from babeltune.data.sources import POCKET
 from babeltune.measure.metrics.sari import corpus_sari, statistics
+from parts.row import Row, parser, tell, version
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "simplification"
 GOAL = 15.0
@@ -92,17 +93,18 @@ def timed(*works: Callable[[], float]) -> list[tuple[list[float], float]]:
 
 def main() -> int:
     """Time both on the same sentences, then the grid."""
+    parser(__doc__).parse_args()
     sources, outputs, references = corpus()
     corpus_sari(sources[:1], outputs[:1], references[:1])  # what is imported late is not timed
     (theirs, expected), (ours, found) = timed(
         lambda: peer(sources, outputs, references), lambda: corpus_sari(sources, outputs, references)
     )
     print(f"{len(sources)} sentences, {len(references[0])} references, {ROUNDS} rounds in turn:")
-    print(f"fastest: Counters {min(theirs):.3f} s, arrays {min(ours):.3f} s")
     each = [one / other for one, other in zip(theirs, ours, strict=True)]
     print(f"median of the rounds' ratios: {median(each):.2f}")
     same = abs(found - expected) < 1e-9
-    print(f"both {found:.6f}: {same}")
+    what = f"SARI of {len(sources)} sentences, {len(references[0])} references"
+    rows = [Row(what, f"Counters, {version('sacrebleu')}", min(theirs), min(ours), "s", GOAL)]
     try:
         from easse.sari import corpus_sari as easse
     except ImportError:
@@ -113,7 +115,7 @@ def main() -> int:
             lambda: easse(sources, outputs, columns), lambda: corpus_sari(sources, outputs, references)
         )
         same &= abs(found - score) < 1e-9
-        print(f"EASSE: {min(seconds):.3f} s, {score:.6f}: ratio {min(seconds) / min(again):.1f}")
+        rows.insert(0, Row(what, "EASSE's corpus_sari", min(seconds), min(again), "s", GOAL))
     times = 1371 * 7 * 6 * 3 // len(sources)
     began = time.perf_counter()
     grid = statistics(sources * times, outputs * times, references * times)
@@ -121,9 +123,7 @@ def main() -> int:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     same &= abs(grid.corpus() - found) < 1e-9
     print(f"a grid of {len(sources) * times:,} sentences: {took:.1f} s, peak memory {peak:,.0f} MiB")
-    print(f"goal: ratio at least {GOAL}")
-    print(f"ratio {min(theirs) / min(ours):.2f}")
-    return int(not same)
+    return tell(rows, same=same, answers=f"{found:.6f} both, equal to 1e-9: {same}")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -34,7 +33,9 @@ from babeltune.finetune.template import Encoded, encode
 from babeltune.finetune.train import Tuner, arrange
 from babeltune.records import Chat, Turn
 from babeltune.study.models import BUNDLED, locate, prepare
-from babeltune.study.spec import ModelSpec
+from babeltune.study.spec.study import ModelSpec
+from parts import authors
+from parts.row import Row, parser, tell, version
 
 MICRO, UPDATES, SEED = 4, 2, 0
 MEDIAN, SPREAD = 90, 0.85
@@ -70,63 +71,12 @@ def length(turns: tuple[Turn, ...], tokenizer: object) -> int:
 
 def encoded(chat: Chat, tokenizer: object) -> Encoded:
     """As both train on it."""
-    return encode(chat, tokenizer, max_tokens=RECIPE.max_tokens, loss_on=RECIPE.loss_on, teach_eos=RECIPE.teach_eos)
-
-
-def theirs(folder: Path, tokenizer: object, rows: Sequence[Encoded], work: Path) -> list[float]:
-    """The authors' settings; gives the loss of each update."""
-    from datasets import Dataset
-    from peft import LoraConfig
-    from transformers import AutoModelForCausalLM, PrinterCallback
-    from trl import SFTConfig, SFTTrainer
-
-    config = SFTConfig(
-        output_dir=str(work),
-        num_train_epochs=1,
-        train_sampling_strategy="sequential",  # the rows come in random order
-        per_device_train_batch_size=MICRO,
-        gradient_accumulation_steps=RECIPE.batch // MICRO,
-        learning_rate=RECIPE.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=RECIPE.warmup_ratio,
-        weight_decay=RECIPE.weight_decay,
-        max_grad_norm=RECIPE.max_grad_norm,
-        max_length=None,
-        gradient_checkpointing=True,
-        bf16=False,
-        use_cpu=True,
-        seed=SEED,
-        logging_steps=1,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_pin_memory=False,
-        dataset_kwargs={"skip_prepare_dataset": True},
-    )
-    lora = LoraConfig(
-        r=RECIPE.rank,
-        lora_alpha=RECIPE.alpha,
-        lora_dropout=RECIPE.dropout,
-        bias="none",
-        task_type="CAUSAL_LM",
-        target_modules="all-linear",
-    )
-    ids = [list(row.input_ids) for row in rows]
-    trainer = SFTTrainer(
-        model=AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32),
-        args=config,
-        train_dataset=Dataset.from_dict({"input_ids": ids, "labels": ids}),
-        processing_class=tokenizer,
-        peft_config=lora,
-    )
-    trainer.remove_callback(PrinterCallback)
-    trainer.train()
-    trainer.save_model(str(work))
-    return [row["loss"] for row in trainer.state.log_history if "loss" in row]
+    return encode(chat, tokenizer, RECIPE)
 
 
 def main() -> int:
     """Mix by mix the peer and then ours, loads of the base included; then tokens over seconds."""
+    parser(__doc__).parse_args()
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
@@ -134,7 +84,7 @@ def main() -> int:
     logging.basicConfig(format="%(message)s")
     folder = prepare(locate(ModelSpec(id=BUNDLED)))
     tuner = Tuner(folder, Hardware(micro_batch=MICRO, packing="auto"))
-    tokenizer = tuner.tokenizer
+    tokenizer = tuner.base.tokenizer
     seconds = {"theirs": 0.0, "ours": 0.0}
     tokens, padded, apart = 0, 0, 0.0
     print(f"{torch.get_num_threads()} threads, float32; rank {RECIPE.rank}, {RECIPE.batch} chats an update")
@@ -146,7 +96,10 @@ def main() -> int:
             tokens += sum(sizes)
             padded += sum(MICRO * max(sizes[at : at + MICRO]) for at in range(0, len(sizes), MICRO))
             began = time.perf_counter()
-            expected = theirs(folder, tokenizer, rows, Path(work) / "theirs" / name)
+            expected = authors.tune(
+                folder, tokenizer, rows, RECIPE, Path(work) / "theirs" / name,
+                seed=SEED, micro=MICRO, gpu=False, tick=lambda: None,
+            )  # fmt: skip
             between = time.perf_counter()
             out = Path(work) / "ours" / name
             tuner.tune(chats, RECIPE, SEED, out, lambda *said: None)
@@ -157,12 +110,11 @@ def main() -> int:
             shown = ", ".join(f"{one:.4f} and {two:.4f}" for one, two in zip(expected, found, strict=True))
             print(f"{name}: {sum(sizes):,} tokens, longest {max(sizes)}; losses {shown}", flush=True)
     print(f"padding: {1 - tokens / padded:.0%} of the peer's positions")
-    for name, took in seconds.items():
-        print(f"{name}: {tokens / took:.0f} real tokens/s ({took:.0f} s)")
-    print(f"curves: at most {apart:.1e} nats apart at any update (allowed: {TOLERANCE:g})")
-    print(f"goal: ratio at least {GOAL}")
-    print(f"ratio {seconds['theirs'] / seconds['ours']:.2f}")
-    return int(not apart <= TOLERANCE)
+    rates = {name: tokens / took for name, took in seconds.items()}
+    what = "tuning on two mixes, real tokens"
+    row = Row(what, f"{version('trl')}, the authors' settings", rates["theirs"], rates["ours"], "tokens/s", GOAL)
+    answers = f"losses at most {apart:.1e} nats apart at any update (allowed: {TOLERANCE:g})"
+    return tell([row], same=apart <= TOLERANCE, answers=answers)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Ranking of candidates: trees of tokens against lm-evaluation-harness as a library, the same answers.
 
-The peer is the paper's tool, 0.4.13 (`pip install "babeltune[bench]"`): `HFLM.loglikelihood` of what its XNLI task asks,
+The peer is the paper's tool, 0.4.13 (`make bench` installs it): `HFLM.loglikelihood` of what its XNLI task asks,
 an empty context and the whole text as continuation, 8 requests to a batch: 8 texts. Ours has 8 requests to a batch too, but
 a request is an item: its three texts, and those of its neighbours, are one row, in which every beginning that some of
 them share stands once. Same model (the bundled one, float32), process
@@ -24,7 +24,8 @@ from babeltune.generate import likelihood
 from babeltune.generate.transformers import TransformersEngine
 from babeltune.records import Request, Sampling
 from babeltune.study.models import BUNDLED, locate, prepare
-from babeltune.study.spec import ModelSpec
+from babeltune.study.spec.study import ModelSpec
+from parts.row import Row, nothing, parser, tell, version
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "xnli"
 ITEMS, ROUNDS, BATCH = 60, 4, 8
@@ -81,9 +82,9 @@ def tokens(engine: TransformersEngine, folder: Path, texts: Sequence[tuple[str, 
 
 def main() -> int:
     """Alternate the two, compare every log-likelihood, print the ratio of the fastest rounds."""
+    parser(__doc__).parse_args()
     if importlib.util.find_spec("lm_eval") is None:
-        print('skipped: lm-evaluation-harness is not installed. Run: pip install "babeltune[bench]"')
-        return 0
+        return nothing("needs lm-evaluation-harness: pip install --no-deps -r requirements-bench.lock")
     from lm_eval.models.huggingface import HFLM
 
     folder = prepare(locate(ModelSpec(id=BUNDLED)))
@@ -108,12 +109,10 @@ def main() -> int:
             same &= one.index(max(one)) == two.index(max(two))
             apart = max(apart, *(abs(a - b) for a, b in zip(one, two, strict=True)))
         print(f"harness {slow:.2f} s, trees {fast:.2f} s: {slow / fast:.2f}", flush=True)
-    for name, some in seconds.items():
-        print(f"{name}: {len(texts) / min(some):.2f} items/s in the fastest round")
-    print(f"same choices: {same}; largest difference of a log-likelihood: {apart:.1e} nats")
-    print(f"goal: ratio at least {GOAL}")
-    print(f"ratio {min(seconds['harness']) / min(seconds['trees']):.2f}")
-    return int(not same or apart > TOLERANCE)
+    slow, fast = (len(texts) / min(some) for some in seconds.values())
+    row = Row("ranking of XNLI's candidates", version("lm_eval"), slow, fast, "items/s", GOAL)
+    answers = f"same choices: {same}; log-likelihoods at most {apart:.1e} nats apart (allowed: {TOLERANCE:g})"
+    return tell([row], same=same and apart <= TOLERANCE, answers=answers)
 
 
 if __name__ == "__main__":
