@@ -95,12 +95,17 @@ def test_only_the_command_line_imports_the_conductor_and_nobody_the_command_line
 
 
 def test_trl_is_known_to_the_tuning_alone() -> None:
-    assert importers("trl") == {"finetune/train.py"}
+    assert importers("trl") == {"finetune/trainer.py"}
 
 
 def test_peft_is_known_to_the_tuning_the_merge_and_the_transformers_engine_alone() -> None:
-    assert importers("peft") == {"finetune/merge.py", "finetune/train.py", "generate/transformers.py"}
+    assert importers("peft") == {"finetune/merge.py", "finetune/trainer.py", "generate/transformers.py"}
 
 
 def test_ray_is_known_to_the_census_and_the_executor_alone() -> None:
-    assert importers("ray") == {"data/census/on_ray.py", "study/ray.py", "study/replicas.py"}
+    assert importers("ray") == {
+        "data/census/on_ray.py",
+        "study/executors/cluster.py",
+        "study/executors/ray.py",
+        "study/executors/replicas.py",
+    }

@@ -58,8 +58,9 @@ def entries(nav: Any) -> Iterator[str]:
         yield from entries(one)
 
 
-def reference() -> ModuleType:
-    found = importlib.util.spec_from_file_location("reference", DOCS / "reference.py")
+def script(name: str) -> ModuleType:
+    """One of those that write a part of the docs from the code."""
+    found = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     assert found is not None
     assert found.loader is not None
     module = importlib.util.module_from_spec(found)
@@ -111,7 +112,7 @@ def test_every_file_of_the_project_that_is_named_exists(name: str):
 
 
 def test_the_house_has_every_file_and_no_other():
-    house = (ROOT / "README.md").read_text().split("## The house")[1].split("```")[1]
+    house = (DOCS / "architecture.md").read_text().split("## The tree")[1].split("```")[1]
     named = {
         name
         for line in house.splitlines()
@@ -137,11 +138,15 @@ def test_the_readme_names_every_verb():
 
 @pytest.mark.parametrize("page", ["commands.md", "study-file.md"])
 def test_what_is_written_from_the_code_is_as_the_code_is(page: str):
-    assert (DOCS / page).read_text() == reference().PAGES[page](), "`make reference` writes it again"
+    assert (DOCS / page).read_text() == script("reference").PAGES[page](), "`make reference` writes it again"
+
+
+def test_the_picture_of_the_arrows_is_as_the_imports_are():
+    assert (DOCS / "arrows.svg").read_text() == script("arrows").picture(), "`make reference` draws it again"
 
 
 def test_the_reference_has_every_verb_and_option_and_every_field_of_a_study():
-    written = reference()
+    written = script("reference")
     for name, verb in VERBS.items():
         section = written.commands().split(f"\n## {name}\n")[1].split("\n## ")[0]
         assert all(
