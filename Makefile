@@ -27,7 +27,7 @@ test-slow: $(READY)
 
 test-ray: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-ray.lock
-	$(BIN)/pytest -m slow tests/data/census tests/study/test_ray.py
+	$(BIN)/pytest -m slow tests/data/census tests/study/executors/test_ray.py
 
 # In an environment of its own: vLLM brings a hundred packages. On a CPU; docs/vllm.md says how to have it on a GPU.
 test-vllm:
@@ -35,8 +35,12 @@ test-vllm:
 	.venv-vllm/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements-vllm.lock
 	.venv-vllm/bin/pytest -m vllm tests/generate
 
+# Every claim about speed against its peer, into docs/performance.md; some: make bench ONLY=sari,judge. The peer that is
+# added changes nothing of what is installed. Nothing else should run meanwhile. MOST: how far growth is followed.
+MOST ?= 1e6
 bench: $(READY)
-	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-bench.lock
+	$(BIN)/python bench/all.py --only "$(ONLY)" --most $(MOST)
 
 # In an environment of its own, too. Nothing that a reader's browser would fetch is let through.
 docs: .venv-docs/.ready
@@ -49,9 +53,10 @@ docs: .venv-docs/.ready
 	.venv-docs/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements-docs.lock
 	touch $@
 
-# The pages that are written from the code: docs/commands.md, docs/study-file.md.
+# What is written from the code: docs/commands.md, docs/study-file.md, docs/arrows.svg.
 reference: $(READY)
 	$(BIN)/python docs/reference.py
+	$(BIN)/python docs/arrows.py
 
 # In an environment of their own and away from this checkout, with what pyproject.toml asks for: first the wheel, made from
 # the source distribution, runs the pocket study; then the source distribution finds nothing left to do.
@@ -71,8 +76,12 @@ dist-test: dist
 clean:
 	rm -rf $(VENV) .venv-vllm .venv-docs site build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
+# An environment that was begun without pip (Debian's python3 without python3-venv) is begun again.
 $(READY): requirements.lock pyproject.toml
-	test -x $(BIN)/python || $$(command -v $(PYTHON) || command -v python3) -m venv $(VENV)
+	@test -x $(BIN)/pip || { python=$$(command -v $(PYTHON) || command -v python3) && \
+	"$$python" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && "$$python" -m venv $(VENV); } || \
+	{ echo "Python 3.11 or newer with venv is needed. On Debian: apt-get install python3 python3-venv. Or name one: make PYTHON=python3.12"; exit 1; }
+	@echo "Installing what requirements.lock says into $(VENV): about 2 GB, some minutes."
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --retries 0 $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) $$(grep '^torch==' requirements.lock)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from babeltune.study.check import open_study
-from babeltune.study.local import run
-from babeltune.study.reporting import load_results
+from babeltune.study.executors.local import run
+from babeltune.study.steps.reporting import load_results
 
 ROOT = Path(__file__).parents[1]
 

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from babeltune.generate.ledger import Ledger
-from babeltune.measure.verdict import STATES
+from babeltune.measure.judge.grade import STATES
 from babeltune.study import models
 from babeltune.study.artefacts import read_lines
-from babeltune.study.spec import ModelSpec
+from babeltune.study.spec.study import ModelSpec
 from calls import Call
 from doubles import study_file
 
