@@ -121,16 +121,16 @@ def clock_that_jumps() -> None:
 def out_of_memory_beyond(chats: int) -> None:
     """A forward pass of more than so many sequences meets torch's OutOfMemoryError, as on a GPU."""
     import torch
-    from transformers import LlamaForCausalLM
+    from transformers import LlamaModel
 
-    real = LlamaForCausalLM.forward
+    real = LlamaModel.forward
 
     def forward(self: Any, input_ids: Any = None, **named: Any) -> Any:
         if input_ids is not None and input_ids.shape[0] > chats:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
         return real(self, input_ids=input_ids, **named)
 
-    LlamaForCausalLM.forward = forward
+    LlamaModel.forward = forward
 
 
 def slow_to_open() -> None:
