@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from babeltune.report.figures import palette
 from babeltune.report.figures.files import save, style
@@ -34,6 +35,12 @@ def draw(curves: Sequence[Curve], folder: Path, name: str) -> None:
                 axes.plot(between, fitted, palette.DASHES[at % len(palette.DASHES)], color=ink, linewidth=0.9)
             axes.set_xscale("log")
             axes.set_yscale("log")
+            # matplotlib's own labels of powers are formulas, which the figures' style shows as they are written.
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axes.yaxis.set_minor_formatter(
+                FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else "")
+            )
             axes.set_xlabel("Chats, outputs or cells")
             axes.set_title(title, loc="left")
             axes.grid(visible=True)
