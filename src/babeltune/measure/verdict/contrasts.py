@@ -7,6 +7,7 @@ of a composed one, as SARI times agreement, sums over items of what it is made o
 from __future__ import annotations
 
 import functools
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -80,7 +81,7 @@ _Cell = TypeVar("_Cell")
 
 
 @dataclass(frozen=True)
-class _Scores(Generic[_Cell]):
+class _Scores(ABC, Generic[_Cell]):
     """What a board is of, whatever is known of a cell."""
 
     about: Metric
@@ -133,12 +134,13 @@ class _Scores(Generic[_Cell]):
 
         return combined_differences(ours, theirs, gain, top=self.about.top, least=self.about.least, how=self.how)
 
+    @abstractmethod
     def _keys(self, cell: _Cell) -> Iterable[object]:
         """What is resampled in a cell."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _sums(self, mix: str, code: str) -> Sums:
-        raise NotImplementedError
+        """Keys of what is resampled in a cell, and the sums of each."""
 
 
 class ValueBoard(_Scores[Values]):
