@@ -426,7 +426,7 @@ def test_hostile_text_neither_breaks_the_table_nor_reaches_the_terminal(
     babeltune: Call, tmp_path: Path, two: dict[str, Scripted], text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What cannot be encoded stays in the buffer of a console, for the next test to fail on.
-    monkeypatch.setattr("babeltune.cli.lid.console", Terminal())
+    monkeypatch.setattr("babeltune.cli.verbs.lid.console", Terminal())
     said = babeltune("lid", json_file(tmp_path, {"text": text}), "--against", "openlid", "--summary")
     assert said.code == 0
     assert not STEERING.search(said.out)

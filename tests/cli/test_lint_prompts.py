@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from babeltune.cli import lint_prompts
+from babeltune.cli.verbs import lint_prompts
 from babeltune.measure.tasks import lint, prompt, simplification, xcsqa, xquad
 from babeltune.records import chat_prompt
 from calls import Call

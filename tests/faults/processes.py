@@ -24,7 +24,7 @@ PATIENCE = 240.0
 """Seconds that anything may take on a machine that is busy; what hangs fails."""
 _READ_FIRST = (
     "fasttext", "torch", "transformers", "datasets", "peft", "trl", "openai", "matplotlib.pyplot", "polars", "scipy.stats",
-    "babeltune.cli.study", "babeltune.cli.judge", "babeltune.finetune.train", "babeltune.generate.transformers",
+    "babeltune.cli.verbs.study", "babeltune.cli.verbs.judge", "babeltune.finetune.train", "babeltune.generate.transformers",
     "babeltune.generate.endpoint", "babeltune.report.render", "babeltune.study.check",
 )  # fmt: skip
 """What the process that others are forked from imports; what is not there by this name is read later."""

@@ -57,7 +57,8 @@ SCALARS = (
     | st.integers()
     | st.floats()
 )
-VALUES = st.sampled_from(WEIRD) | st.recursive(
+# A copy each time: what is drawn is bent further.
+VALUES = st.sampled_from(WEIRD).map(copy.deepcopy) | st.recursive(
     SCALARS,
     lambda some: st.lists(some, max_size=3) | st.dictionaries(st.text(max_size=5), some, max_size=3),
     max_leaves=5,
@@ -100,7 +101,9 @@ def bent(draw: st.DrawFn, whole: Any, most: int = 3) -> Any:
             case "add" if isinstance(holder, dict):
                 holder[draw(st.text(max_size=6))] = draw(VALUES)
             case "wrap":
-                holder[key] = draw(st.sampled_from([[holder[key]], {"x": holder[key]}, [holder[key], holder[key]]]))
+                holder[key] = draw(
+                    st.sampled_from([[holder[key]], {"x": holder[key]}, [holder[key], copy.deepcopy(holder[key])]])
+                )
             case _:
                 holder[key] = str(holder[key])
     return value

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from babeltune.cli.doctor import _gpu
+from babeltune.cli.verbs.doctor import _gpu
 from babeltune.study.doctor import machine, packages, trials
 from babeltune.study.doctor.packages import Package
 from babeltune.study.doctor.trials import Gpu, Torch, Trial, Tried

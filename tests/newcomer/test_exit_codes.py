@@ -38,8 +38,8 @@ def test_each_end_has_its_code(
         if raised is not None:
             raise raised
 
-    monkeypatch.setattr("babeltune.cli.studies._said", end)
-    monkeypatch.setattr("babeltune.cli.studies.Table.add_row", end)
+    monkeypatch.setattr("babeltune.cli.verbs.studies._said", end)
+    monkeypatch.setattr("babeltune.cli.verbs.studies.Table.add_row", end)
     assert babeltune("studies").code == code
 
 

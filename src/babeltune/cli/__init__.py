@@ -40,7 +40,7 @@ VERBS: dict[str, str] = {
     "lid": "lid.lid",
     "census": "census.census",
 }
-"""Verb -> its file and function, in the order in which they are shown."""
+"""Verb -> its file in ``verbs`` and its function, in the order in which they are shown."""
 
 
 def application(verbs: Iterable[str] = VERBS) -> typer.Typer:
@@ -58,7 +58,7 @@ def application(verbs: Iterable[str] = VERBS) -> typer.Typer:
     app.callback()(_root)
     for verb in verbs:
         file, _, name = VERBS[verb].partition(".")
-        app.command(verb)(getattr(import_module(f"babeltune.cli.{file}"), name))
+        app.command(verb)(getattr(import_module(f"babeltune.cli.verbs.{file}"), name))
     return app
 
 

@@ -13,6 +13,8 @@ from babeltune.errors import BabeltuneError
 if TYPE_CHECKING:
     from babeltune.study.spec.study import Study
 
+BUNDLED = Path(__file__).parents[1] / "studies"
+"""The study files that come with babeltune."""
 _IMPORTED = "imported.json"
 _ENDINGS = (".yaml", ".yml")
 _BEGINNING = 1 << 14
@@ -90,9 +92,7 @@ def _named_before() -> Study | None:
 
 def bundled(incomplete: str) -> list[str]:
     """Study files that come with babeltune."""
-    from babeltune.cli.studies import FOLDER
-
-    return _starting(incomplete, sorted(path.stem for path in FOLDER.glob("*.yaml")))
+    return _starting(incomplete, sorted(path.stem for path in BUNDLED.glob("*.yaml")))
 
 
 def languages(incomplete: str) -> list[tuple[str, str]]:

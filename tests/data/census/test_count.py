@@ -20,7 +20,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from babeltune.cli import census as cli
+from babeltune.cli.verbs import census as cli
 from babeltune.data.census import corpus, shares, tally
 from babeltune.data.census.corpus import Unit, batches, field_of, file_units, hub_unit
 from babeltune.data.census.count import Census, Job, Progress, local, take

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,8 +12,6 @@ from rich.table import Table
 from babeltune.cli import completing
 from babeltune.cli.terminal import console
 from babeltune.errors import InputError, Problem
-
-FOLDER = Path(__file__).parents[1] / "studies"
 
 
 def studies(
@@ -28,7 +25,7 @@ def studies(
 
     babeltune studies pocket > pocket.yaml
     """
-    files = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.yaml"))}
+    files = {path.stem: path.read_text(encoding="utf-8") for path in sorted(completing.BUNDLED.glob("*.yaml"))}
     if name is None:
         table = Table("study", "what it asks", box=box.SIMPLE)
         for study, text in files.items():

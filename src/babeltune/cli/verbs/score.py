@@ -157,9 +157,9 @@ def score(
 
 
 def _rescored(study: Path, runs: Path, identifier: str | None, *, skip_bad_rows: bool, download: bool) -> None:
-    from babeltune.cli import import_
     from babeltune.cli.loading import needs_all
     from babeltune.cli.outcome import answer
+    from babeltune.cli.verbs import import_
     from babeltune.study.executors.local import SCORING, rescore
     from babeltune.study.importing.folder import Folder, of_study
 
