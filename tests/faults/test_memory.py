@@ -35,14 +35,16 @@ def test_a_gpu_without_room_for_one_is_said_with_what_to_lower(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["tune", "generate"])
-def test_a_machine_without_memory_says_so(kind: Kind, whole: Whole, judge: Server, forked: Forked, tmp_path: Path):
-    """What the kernel ends (its OOM killer) is as kill -9: tests/faults/test_kills.py."""
-    runs = whole.before(kind, tmp_path / "runs")
+def test_a_machine_without_memory_says_so(whole: Whole, judge: Server, forked: Forked, tmp_path: Path):
+    """Of a tuning: to answer, the tiny model needs no memory that could be cut.
+
+    What the kernel ends (its OOM killer) is as kill -9: tests/faults/test_kills.py.
+    """
+    runs = whole.before("tune", tmp_path / "runs")
     run = forked.but(no_memory_beyond, 24 << 20)("run", whole.study, "--runs", runs)
     assert run.code() != 0
     assert "memory" in run.err.lower(), run.said
     assert "Traceback" not in run.err
     nothing_false(whole, runs)
-    go_on_to_the_end_of(kind, forked, whole, runs)
+    go_on_to_the_end_of("tune", forked, whole, runs)
     nothing_false(whole, runs)

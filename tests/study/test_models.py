@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 from huggingface_hub import constants
 
 from babeltune.errors import ModelError
@@ -116,11 +117,6 @@ def test_of_a_large_file_size_and_both_ends_register(
         # Up to twice the sample every byte is read; beyond, all but the middle.
         seen = size <= 8 or at < 4 or at >= size - 4
         assert (changed != before) == seen, at
-
-
-def test_a_folder_without_config_is_no_model(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"holds no config\.json"):
-        locate(ModelSpec(id=str(tmp_path)))
 
 
 @pytest.mark.parametrize("text", ["./none", "/none/such", "~/none", "../none", "none", "none.gguf"])
@@ -280,18 +276,28 @@ def test_the_bundled_model_is_converted_once(tmp_path: Path, bundled: Located, m
     assert list((tmp_path / "cache").iterdir()) == [first]
 
 
-def test_a_conversion_that_fails_leaves_nothing_half_done(
-    tmp_path: Path, bundled: Located, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("why", [OSError(28, "No space left on device"), SafetensorError("No space left on device")])
+def test_a_conversion_that_fails_leaves_nothing_half_done_and_says_where_there_was_no_room(
+    tmp_path: Path, bundled: Located, monkeypatch: pytest.MonkeyPatch, why: Exception
 ) -> None:
     def convert(gguf: Path, target: Path) -> None:
         target.mkdir()
         (target / "config.json").write_text("{}")
-        raise OSError(28, "No space left on device")
+        raise why
 
     monkeypatch.setattr(models, "_convert", convert)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(ModelError, match="into .*cache .*No space left on device.*or set BABELTUNE_CACHE"):
         prepare(bundled)
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_made_is_named(
+    tmp_path: Path, bundled: Located, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("BABELTUNE_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(ModelError, match="into .*file/cache .*or set BABELTUNE_CACHE"):
+        prepare(bundled)
 
 
 def test_where_another_process_was_faster_its_result_is_taken(

@@ -115,21 +115,34 @@ def _as_whom() -> str:
 
 
 def prepare(located: Located) -> Path:
-    """The folder to load: converts the bundled model into the cache the first time (about 40 s)."""
+    """The folder to load: converts the bundled model into the cache the first time (about 40 s).
+
+    Raises:
+        ModelError: it has to be fetched first, or the cache cannot be written to.
+    """
     if located.folder is not None:
         return located.folder
     if located.download is not None:
         raise ModelError(f"not in the local cache: {located.download}. Run once with --download.")
     target = cache_folder() / f"{BUNDLED}-{located.fingerprint[:8]}"
     if not target.is_dir():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}-") as made:
-            _convert(_gguf(), Path(made) / "model")
-            try:
-                (Path(made) / "model").rename(target)
-            except OSError:
-                if not target.is_dir():  # else another process was faster, with the same result
-                    raise
+        from safetensors import SafetensorError
+
+        gguf = _gguf()
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}-") as made:
+                _convert(gguf, Path(made) / "model")
+                try:
+                    (Path(made) / "model").rename(target)
+                except OSError:
+                    if not target.is_dir():  # else another process was faster, with the same result
+                        raise
+        except (OSError, SafetensorError) as error:
+            raise ModelError(
+                f"'{BUNDLED}' cannot be converted into {target.parent} ({error}). Check that it can be written to and has"
+                " 520 MB of room, or set BABELTUNE_CACHE to a folder that has."
+            ) from error
     return target
 
 
@@ -146,9 +159,7 @@ def _convert(gguf: Path, target: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    with contextlib.redirect_stderr(
-        io.StringIO()
-    ):  # its bar cannot be switched off; our own progress says what goes on
+    with contextlib.redirect_stderr(io.StringIO()):  # its bar cannot be switched off; our own is shown
         model = AutoModelForCausalLM.from_pretrained(
             gguf.parent, gguf_file=gguf.name, dtype=torch.float32, trust_remote_code=False
         )
