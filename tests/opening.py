@@ -53,6 +53,10 @@ def problems(folder: Path, model: Path | str, *, skip_bad_rows: bool = False, **
     return refused(study_file(folder, model, **changes), skip_bad_rows=skip_bad_rows)
 
 
+def silent(event: object) -> None:
+    """Nobody listens to a run."""
+
+
 def only(found: list[Problem]) -> Problem:
     (problem,) = found
     return problem

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from babeltune import errors
-from babeltune.errors import BabeltuneError, ChatsError, InputError, Problem
+from babeltune.errors import ChatsError, InputError, Problem
 
 CLASSES = {
     name: kind
@@ -28,10 +28,6 @@ def drawn_parents(doc):
 def test_the_tree_in_the_docstring_is_the_tree_in_the_code():
     real = {name: kind.__base__.__name__ for name, kind in CLASSES.items()}
     assert drawn_parents(errors.__doc__) == {**real, "BabeltuneError": None}
-
-
-def test_every_error_is_caught_as_a_babeltune_error():
-    assert all(issubclass(kind, BabeltuneError) for kind in CLASSES.values())
 
 
 @pytest.mark.parametrize(

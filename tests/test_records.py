@@ -47,10 +47,6 @@ def test_sampling_defaults_are_the_papers():
     assert (Sampling().top_p, Sampling().temperature) == (0.9, 0.8)
 
 
-def test_a_score_without_values_is_unscored_not_zero():
-    assert Score("p01").values == {}
-
-
 @pytest.mark.parametrize("record", [Turn("user", "a"), Chat("a", ()), Sampling(), Score("a")])
 def test_records_cannot_be_changed(record):
     field = dataclasses.fields(record)[0].name

@@ -65,12 +65,9 @@ def files_of(path: Path) -> list[Path]:
             raise RowsError(f"folder '{path}'", [Problem(str(path), "holds no data files", _KINDS)])
         return files
     if not path.is_file():
-        piped = str(path) == "-" or path.exists()
-        fix = (
-            "Write what comes through a pipe into a file first: it is read more than once."
-            if piped
-            else "Check the path."
-        )
+        fix = "Check the path."
+        if str(path) == "-" or path.exists():
+            fix = "Write what comes through a pipe into a file first: it is read more than once."
         raise RowsError(f"file '{path}'", [Problem(str(path), "there is no such file or folder", fix)])
     if kind_of(path) is None:
         raise _broken(path, "is of no known kind", _KINDS)

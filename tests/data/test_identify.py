@@ -4,6 +4,7 @@ import json
 import math
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import fasttext
 import pytest
@@ -40,26 +41,6 @@ def seen(text):
     return found.label, found.probability
 
 
-class Scripted:
-    """Stands for a loaded fastText model."""
-
-    def __init__(self, *answer):
-        self.answer = answer
-
-    def predict_batch(self, lines, threads=None):
-        labels, probabilities = self.answer
-        return [labels] * len(lines), [probabilities] * len(lines)
-
-
-@pytest.fixture
-def scripted(monkeypatch):
-    def made(*answer):
-        monkeypatch.setattr("babeltune.data.identify._load", lambda path: Scripted(*answer))
-        return FastText(Path("never-read.bin")).identify(["words"])[0]
-
-    return made
-
-
 @given(LINES, LETTERS, LINES)
 def test_a_single_line_is_judged_as_fasttext_judges_it(before, letters, after):
     assert seen(before + letters + after) == directly(before + letters + after)
@@ -88,11 +69,6 @@ def test_real_chats_are_judged_as_fasttext_judges_their_single_line():
 def test_a_newline_and_a_nul_count_as_a_space(first, second):
     expected = one(f"{first} {second}")
     assert one(f"{first}\n{second}") == one(f"{first}\0{second}") == one(f"\n{first}\n\n{second}\n") == expected
-
-
-def test_text_after_a_newline_or_a_nul_is_read_too():
-    # Were the text cut there, one Latin letter would be left.
-    assert one("x\n" + "Это простой русский текст.").label == one("x\0" + "Это простой русский текст.").label == "ru"
 
 
 @given(LINES, LETTERS, st.characters(categories=["Cs"]))
@@ -149,11 +125,6 @@ def test_a_long_text_is_read_whole():
     assert one(f"{GERMAN}\n" * 1000 + "Где находится ближайшая библиотека?\n" * 6000).label == "ru"
 
 
-@given(st.lists(st.text(), max_size=6))
-def test_a_batch_gives_each_text_its_own_verdict_in_order(texts):
-    assert FOUND.identify(texts) == [one(text) for text in texts]
-
-
 @given(st.text())
 def test_probabilities_lie_between_0_and_1(text):
     found = one(text)
@@ -167,16 +138,19 @@ def test_a_softmax_above_1_is_cut_to_1():
     assert one(GERMAN).probability == 1.0
 
 
-def test_an_undefined_probability_is_no_verdict(scripted):
-    assert scripted(("__label__de",), (math.nan,)) == Identified(None, 0.0, "no probability")
-
-
-def test_a_model_that_gives_no_label_is_no_verdict(scripted):
-    assert scripted((), ()) == Identified(None, 0.0, "no label")
-
-
-def test_the_prefix_of_a_label_is_taken_off(scripted):
-    assert scripted(("__label__deu_Latn",), (0.9,)) == Identified("deu_Latn", 0.9)
+@pytest.mark.parametrize(
+    ("labels", "probabilities", "verdict"),
+    [
+        (("__label__de",), (math.nan,), Identified(None, 0.0, "no probability")),
+        ((), (), Identified(None, 0.0, "no label")),
+        (("__label__deu_Latn",), (0.9,), Identified("deu_Latn", 0.9)),
+    ],
+    ids=["an undefined probability", "no label", "the prefix of a label"],
+)
+def test_what_the_model_gives_becomes_a_verdict(monkeypatch, labels, probabilities, verdict):
+    model = SimpleNamespace(predict_batch=lambda lines, threads: ([labels] * len(lines), [probabilities] * len(lines)))
+    monkeypatch.setattr("babeltune.data.identify._load", lambda path: model)
+    assert FastText(Path("never-read.bin")).identify(["words"]) == [verdict]
 
 
 def test_the_bundled_model_is_a_file_of_the_wheel_that_is_never_imported():
@@ -232,8 +206,8 @@ def test_a_file_is_known_by_its_bytes(tmp_path):
     assert fingerprint(str(copy)) == fingerprint("lid176") == hashlib.sha256(copy.read_bytes()).hexdigest()
 
 
-@given(st.lists(st.one_of(st.text(), LETTERS), max_size=20), st.integers(1, 4))
-def test_the_number_of_threads_changes_nothing(texts, threads):
+@given(st.lists(st.one_of(st.text(), LETTERS), max_size=20), st.none() | st.integers(1, 4))
+def test_each_text_of_a_batch_has_its_own_verdict_in_order_whatever_the_number_of_threads(texts, threads):
     assert FastText(lid176_path(), threads).identify(texts) == [one(text) for text in texts]
 
 

@@ -47,22 +47,18 @@ def dropped(given, verdict, threshold=0.8):
 # Kept
 
 
-def test_a_kept_chat_carries_language_and_confidence():
-    done = labelled((chat("a"), Identified("de", 0.93)))
-    assert done == Labelled((chat("a", "de", 0.93),), ())
-
-
-def test_openlid_labels_become_codes():
-    assert labelled((chat("a"), Identified("zho_Hans", 0.9))).chats[0].language == "zh"
-
-
-def test_a_confidence_equal_to_the_threshold_is_enough():
-    # Paper, Limitations: "a confidence threshold >= 0.8".
-    assert len(labelled((chat("a"), Identified("de", 0.8))).chats) == 1
-
-
-def test_a_chat_that_declares_the_same_language_is_kept():
-    assert labelled((chat("a", "no"), Identified("nob_Latn", 0.9))).chats[0].language == "no"
+@pytest.mark.parametrize(
+    ("declared", "verdict", "code"),
+    [
+        (None, Identified("de", 0.93), "de"),
+        (None, Identified("zho_Hans", 0.9), "zh"),  # OpenLID's labels become codes
+        (None, Identified("de", 0.8), "de"),  # paper, Limitations: "a confidence threshold >= 0.8"
+        ("no", Identified("nob_Latn", 0.9), "no"),
+    ],
+)
+def test_a_kept_chat_carries_language_and_confidence(declared, verdict, code):
+    done = labelled((chat("a", declared), verdict))
+    assert done == Labelled((chat("a", code, verdict.probability),), ())
 
 
 # Dropped: with what was identified, as a mix of every chat uses them too

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from test_pocket import folded, repeated
 
 from babeltune.data.identify import FastText, lid176_path
 from babeltune.data.sources import POCKET, read_chats
@@ -54,14 +55,6 @@ def items(name: str, code: str) -> list[Item]:
     if (name, code) not in ITEMS:
         ITEMS[name, code] = TASKS[name].items(code, "xx:xx")
     return ITEMS[name, code]
-
-
-def folded(text: str) -> str:
-    return " ".join(text.casefold().split())
-
-
-def repeated(some: list[str]) -> list[str]:
-    return [text for text, n in Counter(some).items() if n > 1]
 
 
 def passages(code: str) -> list[dict[str, Any]]:
@@ -197,10 +190,10 @@ def test_no_item_is_in_a_chat_nor_a_long_piece_of_it(name: str, code: str) -> No
     assert [text for piece, text in pieces.items() if piece in TURNS] == []
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", ["chats", "dialogue", *TASKS])
 def test_files_are_plain_utf8_in_composed_characters(name: str) -> None:
     files = [path for path in (POCKET / name).rglob("*") if path.is_file()]
-    assert len(files) == len(LANGUAGES[name])
+    assert len(files) == len(LANGUAGES[name]) if name in LANGUAGES else files
     for path in files:
         text = path.read_bytes().decode()
         assert not text.startswith("\ufeff"), path

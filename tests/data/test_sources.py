@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
 
 from babeltune.data.sources import (
     POCKET,
@@ -62,15 +61,8 @@ BAD = {
     "a list": ([GOOD], "a list in place of an object"),
     "a string": ("Hi", "a str in place of an object"),
     "null": (None, "a NoneType in place of an object"),
-    "another shape": (
-        {"prompt": "Hi", "answer": "Hello."},
-        "no known shape has the columns ['answer', 'prompt']",
-    ),
+    # What is wrong with a chat is in test_shapes.py.
     "no answer": (says("Hi"), "there is no answer"),
-    "a language that is no string": ({**GOOD, "language": 3}, "field 'language' is 3"),
-    "an id that is a list": ({**GOOD, "id": [1]}, "field 'id' is [1]"),
-    "an id that is true": ({**GOOD, "id": True}, "field 'id' is True"),
-    "half a character": (json.dumps(says("Hi", "\ud83d")).encode(), "half a character"),
     # Python refuses integers of more than 4,300 digits, and nesting deeper than its stack.
     "a number without end": (b'{"id": ' + b"9" * 5000 + b"}", "JSON beyond all measure"),
     "brackets without end": (b"[" * 100_000, "JSON beyond all measure"),
@@ -87,23 +79,14 @@ def test_a_bad_row_is_named_by_file_and_line(tmp_path, row, what):
     assert str(hint) == "to go on without them: 1 of 3 rows. Use --skip-bad-rows"
 
 
-def test_a_repeated_id_is_named_with_the_line_of_the_first(tmp_path):
-    source = written(tmp_path, {**GOOD, "id": "a"}, {**GOOD, "id": "b"}, {**GOOD, "id": "a"})
-    assert str(problems_of(source)[0]) == (
-        "chats.jsonl:3: id 'a' is already that of chats.jsonl:1. Give each chat its own id."
-    )
-
-
 def test_a_number_and_its_digits_are_the_same_id(tmp_path):
     assert problems_of(written(tmp_path, {**GOOD, "id": 7}, {**GOOD, "id": "7"}))[0].where == "chats.jsonl:2"
 
 
 def test_all_bad_rows_are_listed_at_once(tmp_path):
-    some = (list(BAD.values()) * 2)[:18]
-    rows = [row for row, _ in some]
-    problems = problems_of(written(tmp_path, GOOD, *rows))
-    assert [problem.where for problem in problems[:-1]] == [f"chats.jsonl:{n}" for n in range(2, 20)]
-    assert all(problem.what.startswith(what) for problem, (_, what) in zip(problems[:-1], some, strict=True))
+    problems = problems_of(written(tmp_path, GOOD, *(row for row, _ in BAD.values())))
+    assert [problem.where for problem in problems[:-1]] == [f"chats.jsonl:{n}" for n in range(2, len(BAD) + 2)]
+    assert all(problem.what.startswith(what) for problem, (_, what) in zip(problems[:-1], BAD.values(), strict=True))
 
 
 def test_beyond_twenty_bad_rows_the_others_are_counted(tmp_path):
@@ -126,46 +109,14 @@ def test_a_skipped_row_takes_no_id_from_a_later_one(tmp_path):
     assert [(chat.id, chat.turns) for chat in read.chats] == [("a", TURNS)]
 
 
-def test_good_files_skip_nothing(tmp_path):
-    assert read_chats(written(tmp_path, GOOD)).skipped == ()
-
-
-def test_a_missing_file_says_so(tmp_path):
-    [problem] = problems_of(str(tmp_path / "none.jsonl"))
-    assert problem.what == "there is no such file or folder"
-
-
 @pytest.mark.parametrize("content", [b"", b"\n\n  \n", codecs.BOM_UTF8])
 def test_a_file_without_chats_says_so(tmp_path, content):
     source = written(tmp_path, start=content)
     assert [problem.what for problem in problems_of(source)] == ["holds no chats"]
 
 
-def test_id_and_language_are_taken_from_the_row(tmp_path):
-    [chat] = read_chats(written(tmp_path, {**GOOD, "id": "greeting", "language": "en"})).chats
-    assert (chat.id, chat.language, chat.confidence) == ("greeting", "en", None)
-
-
-@pytest.mark.parametrize("row", [GOOD, {**GOOD, "id": None, "language": None}])
-def test_id_and_language_may_be_missing(tmp_path, row):
-    chats = read_chats(written(tmp_path, row, row)).chats
-    assert [(chat.id, chat.language) for chat in chats] == [("0", None), ("1", None)]
-
-
-@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\n\n", b"\r\n  \r\n", b" \n\t\n\n"])
-@pytest.mark.parametrize("start", [b"", codecs.BOM_UTF8, codecs.BOM_UTF8 + b"\r\n", b"\n"])
-def test_line_ends_empty_lines_and_a_byte_order_mark_change_nothing(tmp_path, start, end):
-    rows = [{**says("¿Qué tal?", "Bien."), "id": "a"}, {**says("Hi", "Hello."), "id": "b"}]
-    plain = read_chats(written(tmp_path, *rows)).chats
-    assert read_chats(written(tmp_path, *rows, start=start, end=end)).chats == plain
-
-
 def test_a_last_line_without_a_line_end_is_read(tmp_path):
     assert len(read_chats(written(tmp_path, start=raw(GOOD) + b"\n" + raw(GOOD))).chats) == 2
-
-
-def test_empty_lines_count_in_the_line_numbers(tmp_path):
-    assert problems_of(written(tmp_path, GOOD, b"", b"  ", b"{"))[0].where == "chats.jsonl:4"
 
 
 def test_line_breaks_of_unicode_do_not_end_a_row(tmp_path):
@@ -176,11 +127,8 @@ def test_line_breaks_of_unicode_do_not_end_a_row(tmp_path):
 
 def test_the_bundled_source_is_read_whole():
     lines = sum(len(re.findall(rb"\S.*\n", file.read_bytes())) for file in (POCKET / "chats").iterdir())
-    assert len(read_chats("pocket").chats) == lines
-
-
-def test_the_bundled_files_come_in_a_fixed_order():
-    assert [file.stem for file in files_of(POCKET / "chats")] == ["de", "en", "es", "fr", "ru", "zh"]
+    read = read_chats("pocket")
+    assert (len(read.chats), read.skipped) == (lines, ())
 
 
 def test_the_hash_of_one_file_is_that_of_its_digest(tmp_path):
@@ -224,11 +172,6 @@ def test_an_id_may_not_stand_in_two_files(tmp_path):
     assert problems_of(str(folder))[0].what == "id 'x' is already that of a.jsonl:1"
 
 
-def test_a_file_of_no_known_kind_is_refused(tmp_path):
-    (tmp_path / "chats.docx").touch()
-    assert problems_of(str(tmp_path / "chats.docx"))[0].what == "is of no known kind"
-
-
 def test_a_file_that_breaks_off_is_refused_even_where_bad_rows_are_skipped(tmp_path):
     packed = gzip.compress(b"{\n" + b"".join(raw(says(f"{n * n:x}", "Hello.")) + b"\n" for n in range(20_000)))
     (tmp_path / "chats.jsonl.gz").write_bytes(packed[: len(packed) // 2])
@@ -262,12 +205,6 @@ def test_columns_and_shape_are_heeded(tmp_path):
     assert "'messages' is not a list" in problems_of(Source(path, shape="messages"))[0].what
 
 
-def test_what_only_a_hub_set_has_is_refused_elsewhere(tmp_path):
-    for extra in ({"revision": "main"}, {"config": "de"}, {"splits": ("train",)}):
-        [problem] = problems_of(Source(written(tmp_path, GOOD), **extra))
-        assert problem.what == "a revision, config or splits are given, but this is no hub set"
-
-
 @pytest.mark.skipif(not REAL.is_file(), reason="the real chats are not here")
 def test_real_chats_of_guanacos_shape_are_read_without_a_problem():
     read = read_chats(str(REAL))
@@ -276,30 +213,7 @@ def test_real_chats_of_guanacos_shape_are_read_without_a_problem():
     assert read.skipped == ()
 
 
-# The study file's words
-
-
-def test_a_source_is_read_from_a_study_file():
-    raw = {"at": "org/name", "splits": ["train"], "columns": {"prompt": "q", "answer": "a"}}
-    source = TypeAdapter(Source).validate_python(raw)
-    assert source == Source("org/name", splits=("train",), columns=Columns("q", "a"))
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        {},
-        {"at": ""},
-        {"at": "pocket", "shap": "messages"},
-        {"at": "pocket", "shape": "vicuna"},
-        {"at": "pocket", "columns": {"prompt": "q"}},
-        {"at": "pocket", "columns": {"prompt": "q", "answer": "a", "system": "s"}},
-        {"at": "pocket", "shape": "alpaca", "columns": {"prompt": "q", "answer": "a"}},
-    ],
-)
-def test_what_a_source_may_not_say_is_refused(raw):
-    with pytest.raises(ValidationError):
-        TypeAdapter(Source).validate_python(raw)
+# Hub ids
 
 
 @pytest.mark.parametrize("at", ["org/name", "a.b-c/d_e.2", GUANACO])
@@ -416,16 +330,18 @@ def test_a_set_that_is_not_cached_says_how_to_get_it(cache):
     )
 
 
-def test_without_the_network_a_download_says_so(cache):
+@pytest.mark.parametrize(
+    ("at", "download", "what"),
+    [
+        ("org/name", True, "cannot be fetched, and is not in the local cache"),
+        ("org/na--me", False, "cannot be fetched ("),
+    ],
+    ids=["no network", "an id that the hub does not allow"],
+)
+def test_what_cannot_be_fetched_says_so(cache, at, download, what):
     with pytest.raises(RowsError) as caught:
-        fetch(Source("org/name"), download=True)
-    assert caught.value.problems[0].what == "cannot be fetched, and is not in the local cache"
-
-
-def test_an_id_that_the_hub_does_not_allow_says_so(cache):
-    with pytest.raises(RowsError) as caught:
-        fetch(Source("org/na--me"), download=False)
-    assert caught.value.problems[0].what.startswith("cannot be fetched (")
+        fetch(Source(at), download=download)
+    assert caught.value.problems[0].what.startswith(what)
 
 
 @pytest.mark.parametrize("at", ["pocket", "chats.jsonl", "."])

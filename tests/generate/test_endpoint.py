@@ -138,7 +138,7 @@ def test_what_no_request_would_survive_ends_the_run(asked, script):
         list(engine.complete([judge(prompt) for prompt in prompts]))
     assert FATAL[script] in str(told.value)
     assert "What came back is kept" in str(told.value)
-    assert asked.server.asked <= 1 + 2 + 2  # the check, those in flight, and those that took their place
+    assert asked.server.asked < len(prompts) / 2  # beside it a slot goes on until its reply is there: some, not all
     assert asked.entries()["first"].state == "answered"
 
 
@@ -287,18 +287,20 @@ def test_nothing_is_sent_where_everything_is_known(asked):
         assert {output.id: output for output in engine.complete(judge(prompt) for prompt in prompts)} == first
 
 
-def test_no_minute_has_more_requests_than_the_limit(asked):
+@pytest.mark.parametrize(
+    ("limit", "prompts", "first", "seconds"),
+    [
+        # The check is the first of 13. What is sent in time may be received late.
+        ({"requests_per_minute": 3000}, [f"{at}" for at in range(12)], 0, 12 * 0.02 - 0.05),
+        # 101 tokens read and some 10 written: a request in 0.11 s, once the first replies have shown it.
+        ({"tokens_per_minute": 60_000}, ["word " * 100 + f"{at}" for at in range(10)], 1, 8 * 0.1),
+    ],
+    ids=["requests", "tokens"],
+)
+def test_no_minute_has_more_than_the_limit(asked, limit, prompts, first, seconds):
     asked.server.keep = True
-    asked.ask([f"{at}" for at in range(12)], requests_per_minute=3000)
-    # The check is the first of 13. What is sent in time may be received late.
-    assert asked.server.times[-1] - asked.server.times[0] >= 12 * 0.02 - 0.05
-
-
-def test_tokens_a_minute_hold_requests_back(asked):
-    asked.server.keep = True
-    asked.ask(["word " * 100 + f"{at}" for at in range(10)], tokens_per_minute=60_000)
-    # 101 tokens read and some 10 written: a request in 0.11 s, once the first replies have shown it.
-    assert asked.server.times[-1] - asked.server.times[1] >= 8 * 0.1
+    asked.ask(prompts, **limit)
+    assert asked.server.times[-1] - asked.server.times[first] >= seconds
 
 
 def test_a_pause_that_the_server_asks_for_is_everyones(asked):

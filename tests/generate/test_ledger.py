@@ -8,6 +8,8 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -297,16 +299,20 @@ def test_two_writers_wait_for_each_other_and_then_say_so(ledger):
     assert len(list(ledger.entries())) == 1
 
 
+def in_threads(count: int, work: Callable[[int], None]) -> None:
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
 def test_threads_may_share_it(ledger):
     def write(name: int) -> None:
         for at in range(50):
             ledger.write(entry(f"{name}-{at}"))
 
-    threads = [threading.Thread(target=write, args=(name,)) for name in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(4, write)
     assert ledger.spent().calls == len(list(ledger.entries())) == 200
 
 
@@ -327,11 +333,7 @@ def test_many_make_the_same_ledger_at_once(tmp_path):
                 ledger.write(entry(f"{name}"))
                 found.append(name)
 
-        threads = [threading.Thread(target=write, args=(name,)) for name in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        in_threads(8, write)
         assert sorted(found) == list(range(8))
 
 
@@ -349,13 +351,19 @@ WRITER = """
 """
 
 
+@contextmanager
+def writing(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that tells of each reply that it has written."""
+    command = [sys.executable, "-c", textwrap.dedent(WRITER), str(path), str(Path(__file__).parent)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        yield writer
+
+
 def test_killed_while_it_writes_it_keeps_every_reply_that_was_told(tmp_path):
     path = tmp_path / "ledger.sqlite"
     told = -1
     for kill in range(5):
-        command = [sys.executable, "-c", textwrap.dedent(WRITER), str(path), str(Path(__file__).parent)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
-            assert writer.stdout is not None
+        with writing(path) as writer:
             for line in writer.stdout:
                 told = int(line)
                 if told % (137 + 60 * kill) == 136:
@@ -373,9 +381,7 @@ def test_killed_while_it_writes_it_keeps_every_reply_that_was_told(tmp_path):
 
 def test_another_process_reads_while_one_writes(tmp_path):
     path = tmp_path / "ledger.sqlite"
-    command = [sys.executable, "-c", textwrap.dedent(WRITER), str(path), str(Path(__file__).parent)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
-        assert writer.stdout is not None
+    with writing(path) as writer:
         seen = []
         for line in writer.stdout:
             if int(line) % 50 == 49:

@@ -10,10 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from peft import PeftModel
 from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
     BloomConfig,
     BloomForCausalLM,
     FalconConfig,
@@ -29,11 +26,9 @@ from transformers import (
     PreTrainedModel,
 )
 
-from babeltune.errors import EngineError
 from babeltune.generate import likelihood
 from babeltune.generate.transformers import TransformersEngine
 from babeltune.measure.tasks.xnli import Xnli
-from babeltune.records import Request, Sampling
 from doubles import by_key
 
 VOCABULARY, PREFIX = 60, 1
@@ -182,141 +177,6 @@ def test_every_request_is_in_one_batch_which_is_one_by_itself_too(requests, size
     for batch in found:
         before_last = [text for at in batch[:-1] for text in requests[at]]
         assert len(likelihood.grow(PREFIX, before_last).tokens) <= nodes
-
-
-# The engine.
-
-PREMISES = ["It rained all day long", "Nobody was at home", "The cat sat on the mat, and the dog beside it"]
-HYPOTHESES = ["It was dry.", "Somebody was there, as always.", "It."]
-WORDS = ("Yes", "Also", "No")
-
-
-def requests(cell: str, adapter: Path | None = None) -> list[Request]:
-    texts = [[f"{one}, right? {word}, {two}" for word in WORDS] for one in PREMISES for two in HYPOTHESES]
-    name = str(adapter) if adapter else None
-    made = [Request(f"p{at}", cell, "", Sampling(), 0, name, "", tuple(some)) for at, some in enumerate(texts)]
-    return [*made, Request("odd", cell, "", Sampling(), 0, name, "", ("", "a", "<eos>", "<eos>a", "a"))]
-
-
-def test_candidates_are_scored_from_the_prefix_token_on(model_folder, adapters):
-    """Oracle: transformers with peft applied on the fly, a text at a time, tokens as the tokenizer gives them."""
-    tokenizer = AutoTokenizer.from_pretrained(model_folder)
-    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(model_folder), adapters[0]).eval()
-    found = by_key(TransformersEngine(model_folder).loglikelihood(requests("a", adapters[0])))
-    assert len(found) == len(requests("a"))
-    for request in requests("a", adapters[0])[:-1]:
-        output = found["a", request.id]
-        assert (output.text, output.finish, output.tokens) == ("", "ranked", sum(output.lengths))
-        for text, value, length in zip(request.candidates, output.loglikelihoods, output.lengths, strict=True):
-            ids = tokenizer(text).input_ids
-            with torch.no_grad():
-                logits = model(torch.tensor([[tokenizer.eos_token_id, *ids]])).logits[0, :-1]
-            assert value == pytest.approx(float(logits.log_softmax(-1)[range(len(ids)), ids].sum()), abs=1e-4)
-            assert length == len(ids)
-
-
-def test_empty_texts_and_such_that_begin_with_the_prefix_token(model_folder):
-    found = by_key(TransformersEngine(model_folder).loglikelihood(requests("a")))["a", "odd"]
-    assert found.lengths == (0, 1, 0, 1, 1)
-    assert found.loglikelihoods[0] == found.loglikelihoods[2] == 0
-    assert found.loglikelihoods[1] == found.loglikelihoods[3] == found.loglikelihoods[4] < 0
-    (nothing,) = TransformersEngine(model_folder).loglikelihood([Request("p", "a", "", Sampling(), 0)])
-    assert (nothing.loglikelihoods, nothing.lengths, nothing.tokens) == ((), (), 0)
-
-
-@pytest.mark.parametrize("trees", [True, False])
-def test_the_size_of_the_batch_changes_nothing_but_noise(model_folder, trees):
-    whole = None
-    for size in (1, 4, 24):
-        engine = TransformersEngine(model_folder, batch_size=size)
-        engine._trees = trees
-        found = by_key(engine.loglikelihood(requests("a")))
-        whole = whole or found
-        for key, output in found.items():
-            assert output.loglikelihoods == pytest.approx(whole[key].loglikelihoods, abs=1e-4)
-
-
-def test_a_cell_alone_and_among_others_gives_the_same_bytes(model_folder, adapters):
-    def engine() -> TransformersEngine:
-        return TransformersEngine(model_folder, batch_size=2)
-
-    alone = by_key(engine().loglikelihood(requests("b", adapters[0])))
-    among = [*requests("a"), *requests("b", adapters[0]), *requests("c", adapters[1]), *requests("d")]
-    mixed = by_key(engine().loglikelihood(among))
-    assert len(mixed) == len(among)
-    assert {key: output for key, output in mixed.items() if key[0] == "b"} == alone
-    assert [mixed["a", f"p{at}"].loglikelihoods for at in range(9)] == [
-        mixed["d", f"p{at}"].loglikelihoods for at in range(9)
-    ]
-    assert len({mixed[cell, "p0"].loglikelihoods for cell in "abc"}) == 3
-
-
-def test_resumed_anywhere_the_rest_is_what_it_would_have_been(model_folder):
-    whole = by_key(TransformersEngine(model_folder, batch_size=4).loglikelihood(requests("a")))
-    for kept in ({("a", "p0")}, {("a", "p1"), ("a", "p2"), ("a", "p5"), ("a", "odd")}, set(whole)):
-        rest = by_key(TransformersEngine(model_folder, batch_size=4).loglikelihood(requests("a"), kept))
-        assert rest == {key: output for key, output in whole.items() if key not in kept}
-
-
-def test_a_batch_that_is_done_is_not_read(model_folder, monkeypatch):
-    read = []
-    kept = {("a", request.id) for request in requests("a")} - {("a", "p4")}
-    engine = TransformersEngine(model_folder, batch_size=1)
-    score = likelihood.score
-    monkeypatch.setattr(likelihood, "score", lambda *all: read.append(all) or score(*all))
-    assert [output.id for output in engine.loglikelihood(requests("a"), kept)] == ["p4"]
-    assert len(read) == 1
-
-
-def test_candidates_that_do_not_fit_are_halved_and_so_are_later_batches(model_folder, monkeypatch, caplog):
-    """A device with room for the candidates of two requests: the real engine, with the memory error of torch."""
-    asked = [Request(f"p{at}", "a", "", Sampling(), 0, candidates=(f"{at} is one", f"{at} is two")) for at in range(10)]
-    expected = {one.id: one for one in TransformersEngine(model_folder, batch_size=5).loglikelihood(asked)}
-    rows: list[int] = []
-    real = TransformersEngine._score
-
-    def score(self, batch):
-        rows.append(len(batch))
-        if len(batch) > room:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        return real(self, batch)
-
-    monkeypatch.setattr(TransformersEngine, "_score", score)
-    room = 2
-    found = {one.id: one for one in TransformersEngine(model_folder, batch_size=5).loglikelihood(asked)}
-    assert rows == [5, 2, 1, 2, 2, 1, 2]  # the second batch is not even tried whole
-    assert found.keys() == expected.keys()
-    for key, one in found.items():
-        assert one.loglikelihoods == pytest.approx(expected[key].loglikelihoods, abs=1e-4)
-    assert "execution.batch_size: 2 to begin with that" in caplog.text
-    room = 0
-    with pytest.raises(
-        EngineError, match=r"a, request p\d: its candidates do not fit .* by themselves .*dtype: bfloat16"
-    ):
-        list(TransformersEngine(model_folder, batch_size=5).loglikelihood(asked))
-
-
-def test_a_candidate_that_is_too_long_is_named(model_folder):
-    fits, long = (
-        Request(name, "a", "", Sampling(), 0, candidates=("a" * times,)) for name, times in (("p", 9), ("q", 5000))
-    )
-    with pytest.raises(EngineError, match=r"a, request q: a candidate of \d+ tokens, and .* reads 1024"):
-        list(TransformersEngine(model_folder).loglikelihood([fits, long]))
-
-
-def test_a_text_as_long_as_the_context_is_read(model_folder):
-    """As the harness: its last token need not be read."""
-    (output,) = TransformersEngine(model_folder).loglikelihood(
-        [Request("p", "a", "", Sampling(), 0, candidates=("<unk>" * 1024,))]
-    )
-    assert output.lengths == (1024,)
-
-
-def test_a_tokenizer_without_a_token_to_begin_with_is_named(model_folder):
-    engine = TransformersEngine(model_folder)
-    engine._tokenizer.eos_token = None
-    with pytest.raises(EngineError, match="neither a bos_token nor an eos_token"):
-        list(engine.loglikelihood(requests("a")))
 
 
 # The real model.

@@ -12,29 +12,22 @@ from babeltune.generate.prices import Price, cost, upper_bound
 dollars = st.floats(0, 1000)
 
 
-def test_a_million_tokens_cost_the_price():
-    price = Price(0.5, 1.5, cached_input=0.25)
-    assert cost(price, 1_000_000, 0, 0) == 0.5
-    assert cost(price, 0, 0, 1_000_000) == 1.5
-    assert cost(price, 1_000_000, 1_000_000, 0) == 0.25
-
-
-def test_cached_tokens_are_among_the_prompts():
-    price = Price(2.0, 8.0, cached_input=0.5)
-    assert cost(price, 1000, 600, 100) == pytest.approx((400 * 2 + 600 * 0.5 + 100 * 8) / 1e6, rel=1e-12)
-
-
-def test_without_a_price_of_their_own_cached_tokens_cost_as_much_as_others():
-    assert cost(Price(2.0, 8.0), 1000, 600, 100) == cost(Price(2.0, 8.0), 1000, 0, 100)
-
-
-def test_a_free_cache_is_free():
-    assert cost(Price(2.0, 8.0, cached_input=0.0), 1000, 1000, 0) == 0
-
-
-def test_batch_mode_costs_its_share():
-    assert cost(Price(2.0, 8.0), 1000, 0, 100, batch=True) == cost(Price(2.0, 8.0), 1000, 0, 100) / 2
-    assert cost(Price(2.0, 8.0, batch=0.25), 1000, 0, 100, batch=True) == cost(Price(2.0, 8.0), 1000, 0, 100) / 4
+@pytest.mark.parametrize(
+    ("price", "tokens", "batch", "dollars"),
+    [
+        (Price(0.5, 1.5), (1_000_000, 0, 0), False, 0.5),
+        (Price(0.5, 1.5), (0, 0, 1_000_000), False, 1.5),
+        (Price(0.5, 1.5, cached_input=0.25), (1_000_000, 1_000_000, 0), False, 0.25),
+        # Cached tokens are among the prompt's; without a price of their own they cost as much as others.
+        (Price(2.0, 8.0, cached_input=0.5), (1000, 600, 100), False, (400 * 2 + 600 * 0.5 + 100 * 8) / 1e6),
+        (Price(2.0, 8.0), (1000, 600, 100), False, (1000 * 2 + 100 * 8) / 1e6),
+        (Price(2.0, 8.0, cached_input=0.0), (1000, 1000, 0), False, 0),
+        (Price(2.0, 8.0), (1000, 0, 100), True, (1000 * 2 + 100 * 8) / 2e6),
+        (Price(2.0, 8.0, batch=0.25), (1000, 0, 100), True, (1000 * 2 + 100 * 8) / 4e6),
+    ],
+)
+def test_what_tokens_cost(price, tokens, batch, dollars):
+    assert cost(price, *tokens, batch=batch) == pytest.approx(dollars, rel=1e-12)
 
 
 def test_the_papers_bill():

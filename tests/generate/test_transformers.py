@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,10 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from babeltune.errors import EngineError
-from babeltune.generate import batches, writing
+from babeltune.generate import batches, likelihood, writing
 from babeltune.generate.tokens import to_continue
 from babeltune.generate.transformers import TransformersEngine
-from babeltune.records import Request, Sampling, chat_prompt
+from babeltune.records import Output, Request, Sampling, chat_prompt
 from doubles import by_key, tiny_model
 
 SAMPLING = Sampling(max_tokens=12)
@@ -27,15 +28,86 @@ def engine(model_folder: Path) -> TransformersEngine:
     return TransformersEngine(model_folder, batch_size=2)
 
 
-def test_a_cell_alone_and_among_others_gives_the_same_bytes(model_folder, adapters):
-    alone = by_key(engine(model_folder).complete(requests("b", adapters[0])))
-    among = [*requests("a"), *requests("b", adapters[0]), *requests("c", adapters[1]), *requests("d")]
-    mixed = by_key(engine(model_folder).complete(among))
+PREMISES = ["It rained all day long", "Nobody was at home", "The cat sat on the mat, and the dog beside it"]
+HYPOTHESES = ["It was dry.", "Somebody was there, as always.", "It."]
+
+
+def ranked(cell: str, adapter: Path | None = None) -> list[Request]:
+    texts = [
+        [f"{one}, right? {word}, {two}" for word in ("Yes", "Also", "No")] for one in PREMISES for two in HYPOTHESES
+    ]
+    name = str(adapter) if adapter else None
+    made = [Request(f"p{at}", cell, "", Sampling(), 0, name, "", tuple(some)) for at, some in enumerate(texts)]
+    return [*made, Request("odd", cell, "", Sampling(), 0, name, "", ("", "a", "<eos>", "<eos>a", "a"))]
+
+
+ASKED = {"complete": requests, "loglikelihood": ranked}
+"""What is asked of an engine, and how."""
+KINDS = pytest.mark.parametrize("kind", ASKED)
+
+
+@KINDS
+def test_a_cell_alone_and_among_others_gives_the_same_bytes(model_folder, adapters, kind):
+    def answered(asked: list[Request]) -> dict[tuple[str, str], Output]:
+        return by_key(getattr(engine(model_folder), kind)(asked))
+
+    make = ASKED[kind]
+    alone = answered(make("b", adapters[0]))
+    among = [*make("a"), *make("b", adapters[0]), *make("c", adapters[1]), *make("d")]
+    mixed = answered(among)
     assert len(mixed) == len(among)
     assert {key: output for key, output in mixed.items() if key[0] == "b"} == alone
     # The base after the adapters is the base before them, bit by bit.
-    assert [mixed["a", f"p{at}"].text for at in range(6)] == [mixed["d", f"p{at}"].text for at in range(6)]
-    assert mixed["a", "p0"].text != mixed["b", "p0"].text != mixed["c", "p0"].text
+    for request in make("a"):
+        assert dataclasses.replace(mixed["a", request.id], cell="d") == mixed["d", request.id]
+    assert len({(mixed[cell, "p0"].text, mixed[cell, "p0"].loglikelihoods) for cell in "abc"}) == 3
+
+
+@KINDS
+def test_resumed_anywhere_the_rest_is_what_it_would_have_been(model_folder, kind):
+    asked = ASKED[kind]("a")
+    whole = by_key(getattr(engine(model_folder), kind)(asked))
+    for kept in ({("a", "p0")}, {("a", "p1"), ("a", "p2"), ("a", "p5"), ("a", "odd")}, set(whole)):
+        rest = by_key(getattr(engine(model_folder), kind)(asked, kept))
+        assert rest == {key: output for key, output in whole.items() if key not in kept}
+
+
+@pytest.mark.parametrize(
+    ("kind", "inner", "setting", "told"),
+    [
+        ("complete", "_generate", "batch_tokens", r"does not fit .* by itself .*Lower sampling.max_tokens"),
+        ("loglikelihood", "_score", "batch_size: 3", r"its candidates do not fit .* by themselves .*dtype: bfloat16"),
+    ],
+)
+def test_a_batch_that_does_not_fit_is_halved_and_so_are_later_ones(
+    model_folder, monkeypatch, caplog, kind, inner, setting, told
+):
+    """A device with room for three rows: the real engine, with the memory error of torch."""
+    rows: list[int] = []
+    real, room = getattr(TransformersEngine, inner), 3
+
+    def answer(self, batch):
+        rows.append(len(batch))
+        if len(batch) > room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return real(self, batch)
+
+    def found() -> dict[tuple[str, str], Output]:
+        asked = [one for cell in "ab" for one in ASKED[kind](cell)[:6]]
+        return by_key(getattr(TransformersEngine(model_folder, batch_size=6), kind)(asked))
+
+    expected = found()
+    monkeypatch.setattr(TransformersEngine, inner, answer)
+    halved = found()
+    assert rows == [6, 3, 3, 3, 3]  # the second batch is not even tried whole
+    assert halved.keys() == expected.keys()
+    for key, one in halved.items():
+        assert one.text == expected[key].text
+        assert one.loglikelihoods == pytest.approx(expected[key].loglikelihoods, abs=1e-4)
+    assert f"execution.{setting}" in caplog.text
+    room = 0
+    with pytest.raises(EngineError, match=rf"[ab], request p\d: {told}"):
+        found()
 
 
 def test_a_few_requests_of_each_adapter_share_a_batch_and_read_as_alone(model_folder, adapters, monkeypatch):
@@ -94,39 +166,10 @@ def test_rows_that_have_ended_leave_the_batch(model_folder, monkeypatch):
         assert held[key].text == output.text[:cut]
 
 
-def test_a_batch_that_does_not_fit_is_halved_and_so_are_later_ones(model_folder, monkeypatch, caplog):
-    """A device with room for three rows: the real engine, with the memory error of torch."""
-    rows: list[int] = []
-    real = TransformersEngine._generate
-
-    def generate(self, batch):
-        rows.append(len(batch))
-        if len(batch) > 3:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        return real(self, batch)
-
-    expected = by_key(TransformersEngine(model_folder, batch_size=6).complete([*requests("a"), *requests("b")]))
-    monkeypatch.setattr(TransformersEngine, "_generate", generate)
-    small = TransformersEngine(model_folder, batch_size=6)
-    found = by_key(small.complete([*requests("a"), *requests("b")]))
-    assert {key: output.text for key, output in found.items()} == {key: one.text for key, one in expected.items()}
-    assert rows == [6, 3, 3, 3, 3]  # the second batch is not even tried whole
-    assert "execution.batch_tokens" in caplog.text
-
-
 @pytest.mark.skipif(torch.backends.mps.is_available(), reason="there is one")
 def test_a_device_that_is_not_there_is_named(model_folder):
     with pytest.raises(EngineError, match=r"cannot be put on mps \(.*\)\. Set execution\.device: auto"):
         list(TransformersEngine(model_folder, device="mps").complete(requests("a")))
-
-
-def test_a_request_that_does_not_fit_alone_is_named(model_folder, monkeypatch):
-    def generate(self, batch):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-
-    monkeypatch.setattr(TransformersEngine, "_generate", generate)
-    with pytest.raises(EngineError, match=r"a, request p\d: does not fit .* by itself .*Lower sampling.max_tokens"):
-        list(TransformersEngine(model_folder, batch_size=6).complete(requests("a")))
 
 
 def test_prompts_longer_than_the_context_are_counted_before_any_work(model_folder):
@@ -144,13 +187,6 @@ def test_an_answer_ends_where_the_context_does(model_folder):
     (output,) = engine(model_folder).complete([Request("p0", "a", prompt, Sampling(0, 1, 40), 0)])
     assert output.tokens <= max(left, 1)
     assert output.finish in ("length", "eos")
-
-
-def test_resumed_anywhere_the_rest_is_what_it_would_have_been(model_folder):
-    whole = by_key(engine(model_folder).complete(requests("a")))
-    for kept in ({("a", "p0")}, {("a", "p1"), ("a", "p2"), ("a", "p5")}, set(whole)):
-        rest = by_key(engine(model_folder).complete(requests("a"), kept))
-        assert rest == {key: output for key, output in whole.items() if key not in kept}
 
 
 def test_greedy_answers_are_those_of_transformers_one_by_one(model_folder, adapters):
@@ -265,3 +301,77 @@ def test_an_end_token_that_a_tokenizer_puts_behind_a_prompt_is_not_asked_about(m
     request = requests("a")[1]
     assert to_continue(request, ending) == tokenizer(request.prompt)["input_ids"]
     assert to_continue(request, tokenizer) == tokenizer(request.prompt)["input_ids"]
+
+
+# Texts that are ranked.
+
+
+def test_candidates_are_scored_from_the_prefix_token_on(model_folder, adapters):
+    """Oracle: transformers with peft applied on the fly, a text at a time, tokens as the tokenizer gives them."""
+    tokenizer = AutoTokenizer.from_pretrained(model_folder)
+    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(model_folder), adapters[0]).eval()
+    found = by_key(TransformersEngine(model_folder).loglikelihood(ranked("a", adapters[0])))
+    assert len(found) == len(ranked("a"))
+    for request in ranked("a", adapters[0])[:-1]:
+        output = found["a", request.id]
+        assert (output.text, output.finish, output.tokens) == ("", "ranked", sum(output.lengths))
+        for text, value, length in zip(request.candidates, output.loglikelihoods, output.lengths, strict=True):
+            ids = tokenizer(text).input_ids
+            with torch.no_grad():
+                logits = model(torch.tensor([[tokenizer.eos_token_id, *ids]])).logits[0, :-1]
+            assert value == pytest.approx(float(logits.log_softmax(-1)[range(len(ids)), ids].sum()), abs=1e-4)
+            assert length == len(ids)
+
+
+def test_empty_texts_and_such_that_begin_with_the_prefix_token(model_folder):
+    found = by_key(TransformersEngine(model_folder).loglikelihood(ranked("a")))["a", "odd"]
+    assert found.lengths == (0, 1, 0, 1, 1)
+    assert found.loglikelihoods[0] == found.loglikelihoods[2] == 0
+    assert found.loglikelihoods[1] == found.loglikelihoods[3] == found.loglikelihoods[4] < 0
+    (nothing,) = TransformersEngine(model_folder).loglikelihood([Request("p", "a", "", Sampling(), 0)])
+    assert (nothing.loglikelihoods, nothing.lengths, nothing.tokens) == ((), (), 0)
+
+
+@pytest.mark.parametrize("trees", [True, False])
+def test_the_size_of_the_batch_changes_nothing_but_noise(model_folder, trees):
+    whole = None
+    for size in (1, 4, 24):
+        engine = TransformersEngine(model_folder, batch_size=size)
+        engine._trees = trees
+        found = by_key(engine.loglikelihood(ranked("a")))
+        whole = whole or found
+        for key, output in found.items():
+            assert output.loglikelihoods == pytest.approx(whole[key].loglikelihoods, abs=1e-4)
+
+
+def test_a_batch_that_is_done_is_not_read(model_folder, monkeypatch):
+    read = []
+    kept = {("a", request.id) for request in ranked("a")} - {("a", "p4")}
+    engine = TransformersEngine(model_folder, batch_size=1)
+    score = likelihood.score
+    monkeypatch.setattr(likelihood, "score", lambda *all: read.append(all) or score(*all))
+    assert [output.id for output in engine.loglikelihood(ranked("a"), kept)] == ["p4"]
+    assert len(read) == 1
+
+
+def test_a_candidate_that_is_too_long_is_named(model_folder):
+    fits, long = (
+        Request(name, "a", "", Sampling(), 0, candidates=("a" * times,)) for name, times in (("p", 9), ("q", 5000))
+    )
+    with pytest.raises(EngineError, match=r"a, request q: a candidate of \d+ tokens, and .* reads 1024"):
+        list(TransformersEngine(model_folder).loglikelihood([fits, long]))
+
+
+def test_a_text_as_long_as_the_context_is_read(model_folder):
+    """As the harness: its last token need not be read."""
+    (output,) = TransformersEngine(model_folder).loglikelihood(
+        [Request("p", "a", "", Sampling(), 0, candidates=("<unk>" * 1024,))]
+    )
+    assert output.lengths == (1024,)
+
+
+def test_a_tokenizer_without_a_token_to_begin_with_is_named(model_folder):
+    engine = TransformersEngine(model_folder)
+    engine._tokenizer.eos_token = None
+    with pytest.raises(EngineError, match="neither a bos_token nor an eos_token"):
+        list(engine.loglikelihood(ranked("a")))

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
+from babeltune import __version__
 from babeltune.measure import spread, summary
 from babeltune.measure.pools import Scored, pools
 from babeltune.measure.statistics.intervals import Resampling, mean
-from babeltune.measure.summary import Row
+from babeltune.measure.summary import Row, signature
 from babeltune.records import Cell, Metric, Score
 
 METRIC = "agreement"
@@ -38,6 +39,13 @@ def scored(
     return Scored(
         cell, tuple(score(item, value) for item, value in values.items()), f"adapter{tuning_seed}", "items-hash"
     )
+
+
+def simplified(*scores: Score, seed: int = 0) -> Scored:
+    return Scored(Cell("m", "mono", 0, "simplification", "de", "xx:xx", seed), scores, "adapter", "items")
+
+
+WEIGHTED = Metric("sari-weighted", 100, factors=("sari", "agreement"))
 
 
 def test_seeds_of_a_cell_are_one_row_that_resamples_items() -> None:
@@ -73,14 +81,12 @@ def test_each_metric_has_its_row_and_one_that_says_nothing_of_a_cell_has_none() 
 
 
 def test_a_product_of_means_is_taken_over_the_cell_and_bounded_where_a_factor_is_missing() -> None:
-    weighted = Metric("sari-weighted", 100, factors=("sari", "agreement"))
-    scores = (
+    cell = simplified(
         Score("a", {"sari": 40.0, "agreement": 1.0}),
         Score("b", {"sari": 20.0, "agreement": 0.0}),
         Score("c", {"sari": 60.0}, unscored={"agreement": "empty"}),
     )
-    cell = Scored(Cell("m", "mono", 0, "simplification", "de", "xx:xx", 0), scores, "adapter", "items")
-    (row,) = rows([cell], {"simplification": [weighted]}, "lid176")
+    (row,) = rows([cell], {"simplification": [WEIGHTED]}, "lid176")
     # SARI is 40 on average, and half of the identified answers agree.
     assert row.value == pytest.approx(40 * 1 / 2)
     assert (row.worst, row.best) == pytest.approx((40 * 1 / 3, 40 * 2 / 3))
@@ -93,10 +99,7 @@ def test_the_score_of_a_corpus_sums_counts_over_items_and_seeds() -> None:
     halves = Metric("share-weighted", factors=("agreement",), corpus=share.corpus)
     first = (Score("a", {"agreement": 1.0}, counts=(1, 4)), Score("b", {"agreement": 1.0}, counts=(6, 6)))
     second = (Score("a", {"agreement": 0.0}, counts=(1, 2)), Score("b", {"agreement": 0.0}, counts=(0, 8)))
-    cells = [
-        Scored(Cell("m", "mono", 0, "simplification", "de", "xx:xx", seed), scores, "adapter", "items")
-        for seed, scores in enumerate((first, second))
-    ]
+    cells = [simplified(*first), simplified(*second, seed=1)]
     bare, weighted = rows(cells, {"simplification": [share, halves]}, "lid176")
     assert bare.value == pytest.approx((1 + 6 + 1 + 0) / (4 + 6 + 2 + 8))
     assert weighted.value == pytest.approx(8 / 20 / 2)
@@ -104,9 +107,8 @@ def test_the_score_of_a_corpus_sums_counts_over_items_and_seeds() -> None:
 
 
 def test_values_of_another_scale_keep_it() -> None:
-    cell = Cell("m", "mono", 0, "simplification", "de", "xx:xx", 0)
-    scores = tuple(Score(str(at), {"sari": 40.0}) for at in range(10))
-    (row,) = rows([Scored(cell, scores, "a", "i")], {"simplification": [Metric("sari", 100)]}, "lid176")
+    cell = simplified(*(Score(str(at), {"sari": 40.0}) for at in range(10)))
+    (row,) = rows([cell], {"simplification": [Metric("sari", 100)]}, "lid176")
     # Without variation the interval is Wilson's, of a share of 0.4 of ten.
     assert (row.value, row.low, row.high) == pytest.approx((40.0, 16.8, 68.7), abs=0.1)
 
@@ -125,17 +127,11 @@ def test_a_row_says_how_far_its_seeds_lie_apart() -> None:
 
 
 def test_seeds_of_a_product_are_products_of_their_own_means() -> None:
-    weighted = Metric("sari-weighted", 100, factors=("sari", "agreement"))
     cells = [
-        Scored(
-            Cell("m", "mono", 0, "simplification", "de", "xx:xx", seed),
-            tuple(Score(str(at), {"sari": sari, "agreement": float(at < 2)}) for at, sari in enumerate(saris)),
-            "a",
-            "i",
-        )
-        for seed, saris in enumerate(((40.0, 40.0, 40.0, 40.0), (20.0, 20.0, 20.0, 20.0)))
+        simplified(*(Score(str(at), {"sari": sari, "agreement": float(at < 2)}) for at in range(4)), seed=seed)
+        for seed, sari in enumerate((40.0, 20.0))
     ]
-    (row,) = rows(cells, {"simplification": [weighted]}, "lid176")
+    (row,) = rows(cells, {"simplification": [WEIGHTED]}, "lid176")
     assert row.std == pytest.approx(np.std([20.0, 10.0]))
 
 
@@ -184,21 +180,18 @@ def test_where_the_variance_comes_from_is_told_of_plain_metrics() -> None:
 
 def test_as_run_a_product_is_resampled_output_by_output() -> None:
     rng = np.random.default_rng(0)
-    weighted = Metric("sari-weighted", 100, factors=("sari", "agreement"))
     values = {str(at): (float(rng.uniform(20, 60)), float(rng.random() < 0.5)) for at in range(40)}
     cells = [
-        Scored(
-            Cell("m", "mono", 0, "simplification", "de", "xx:xx", seed),
-            tuple(
+        simplified(
+            *(
                 Score(item, {"sari": sari, "agreement": agreed} if (item, seed) != ("0", 2) else {"sari": sari})
                 for item, (sari, agreed) in values.items()
             ),
-            "a",
-            "i",
+            seed=seed,
         )
         for seed in range(3)
     ]
-    metrics = {"simplification": [weighted]}
+    metrics = {"simplification": [WEIGHTED]}
     (items,) = summary.rows(pools(cells), metrics, "lid176")
     (outputs,) = summary.rows(pools(cells), metrics, "lid176", Resampling(unit="rows"))
     assert items.value == outputs.value
@@ -206,3 +199,27 @@ def test_as_run_a_product_is_resampled_output_by_output() -> None:
     widths = [row.high - row.low for row in (items, outputs)]  # type: ignore[operator]
     # Three times the same makes them narrower by the root of three, and they should not be.
     assert widths[0] / widths[1] == pytest.approx(3**0.5, rel=0.05)
+
+
+RECIPE = {"identifier": "lid176", "items": "0a1b2c3d", "adapter": "none", "seeds": 2, "tuning_seeds": 3}
+
+
+def test_a_signature_is_one_line_of_keys_and_values() -> None:
+    line = signature(**RECIPE)
+    assert dict(part.split(":") for part in line.split("|")) == {
+        "lid": "lid176",
+        "items": "0a1b2c3d",
+        "adapter": "none",
+        "seeds": "2x3",
+        "ci": "95%-percentile-by-item-r10000-s12345",
+        "version": __version__,
+    }
+    assert len(line.split()) == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "other"),
+    [*((name, "else") for name in ("identifier", "items", "adapter")), ("seeds", 9), ("tuning_seeds", 9)],
+)
+def test_another_recipe_has_another_signature(field: str, other: object) -> None:
+    assert signature(**{**RECIPE, field: other}) != signature(**RECIPE)

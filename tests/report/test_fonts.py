@@ -17,7 +17,7 @@ WORDS = {"CJK": "中文混合", "HANGUL": "한국어", "DEVANAGARI": "हिन�
 
 def has(script: str) -> bool:
     fonts._installed.cache_clear()
-    return any(row[0] == script and row[1] in fonts._installed() for row in fonts._SCRIPTS)
+    return fonts._SCRIPTS[script][0] in fonts._installed()
 
 
 def needs(*scripts: str) -> pytest.MarkDecorator:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from pathlib import Path
 
 from babeltune.languages import exposure, published
 from babeltune.report.figures import FORMATS, Format
 from babeltune.report.render import render
-from babeltune.report.results import COLUMNS, Curve, Results
+from babeltune.report.results import Curve, Results
 from worlds import study
 
 
@@ -29,15 +28,6 @@ def test_two_renderings_are_the_same_to_the_byte(results: Results, tmp_path: Pat
         "figures.md", "tables.md", "tables.tex", "index.html", *TABLES,
     }  # fmt: skip
     assert once == again
-
-
-def test_the_csv_has_its_columns_in_order_and_a_row_a_cell_and_metric(results: Results, tmp_path: Path) -> None:
-    lines = rendered(results, tmp_path / "report", "svg")["results.csv"].decode().splitlines()
-    assert tuple(lines[0].split(",")) == COLUMNS
-    read = list(csv.DictReader(lines))
-    assert len(read) == 18
-    keys = {tuple(row[name] for name in ("model", "mix", "task", "language", "prompting", "metric")) for row in read}
-    assert len(keys) == 18
 
 
 def test_a_second_model_has_a_figure_and_a_table_of_its_own(results: Results, tmp_path: Path) -> None:

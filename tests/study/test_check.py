@@ -10,9 +10,6 @@ from babeltune.data import identify
 from babeltune.data import label as label_module
 from babeltune.data.sources import POCKET
 from babeltune.errors import Problem
-from babeltune.measure.tasks.dialogue import Dialogue
-from babeltune.records import STOP
-from babeltune.study import tasks
 from babeltune.study.artefacts import CHATS, DROPPED, write_lines
 from babeltune.study.check import MayLack, open_study
 from babeltune.study.store import Store
@@ -129,6 +126,7 @@ def test_a_mistyped_folder_is_said_not_to_be_there(tmp_path: Path, model: Path, 
 @pytest.mark.parametrize("more", [{"revision": "main"}, {"config": "de"}, {"splits": ["train"]}])
 def test_what_only_a_hub_set_has_is_refused_elsewhere(tmp_path: Path, model: Path, more: dict[str, object]) -> None:
     problem = only(problems(tmp_path, model, chats={"at": "pocket", **more}))
+    assert problem.what == "a revision, config or splits are given, but this is no hub set"
     assert (problem.where, problem.fix, problem.line) == ("chats", "Leave them out.", 3)
 
 
@@ -286,12 +284,6 @@ def test_names_that_read_the_same_when_joined_are_told(tmp_path: Path, model: Pa
     assert len(plan.by_key) == len(plan.steps)
 
 
-def test_a_language_without_prompts_is_named_with_the_file(tmp_path: Path, model: Path) -> None:
-    problem = only(problems(tmp_path, model, tasks=dialogue_task(languages=["en", "ca"])))
-    assert problem.where.endswith("ca.jsonl")
-    assert (problem.what, problem.line) == ("there is no such file", 5)
-
-
 def test_a_split_without_rows_is_told_for_every_language(tmp_path: Path, model: Path) -> None:
     found = problems(tmp_path, model, tasks=dialogue_task(split="valid"))
     assert [one.what for one in found] == ["no row of the split 'valid'"] * 3
@@ -420,14 +412,3 @@ def test_an_edited_chat_or_prompt_redoes_what_reads_it(tmp_path: Path, model: Pa
     assert moved(before, kinds(rows, 6)) == {
         "label", "mix", "proof", "card", "tune", "generate", "score", "summary", "report",
     }  # fmt: skip
-
-
-def test_the_task_is_set_as_the_study_says(tmp_path: Path, model: Path) -> None:
-    study = opened(tmp_path, model, sampling={"max_tokens": 7, "top_p": 0.5, "temperature": 0}).plan.study
-    spec = study.tasks.asked["dialogue"]
-    task = tasks.make("dialogue", spec, identify.identifier("lid176"), tasks.sampling(spec, study.sampling))
-    (first, *_) = task.items("es", "xx:xx")
-    sampling = task.request(first).sampling
-    assert (sampling.max_tokens, sampling.top_p, sampling.temperature, sampling.stop) == (7, 0.5, 0, STOP)
-    assert isinstance(task, Dialogue)
-    assert task.split == "dev"

@@ -16,14 +16,14 @@ import torch
 
 from babeltune.data import identify
 from babeltune.data.sources import POCKET
-from babeltune.errors import ItemsError, LockedError, StoreError
+from babeltune.errors import ItemsError, StoreError
 from babeltune.generate.journal import read_outputs
 from babeltune.hub import HubSet
 from babeltune.measure import summary
 from babeltune.measure.pools import Scored, pools
 from babeltune.measure.statistics.intervals import Resampling, mean
 from babeltune.measure.tasks import xcsqa, xnli, xquad
-from babeltune.records import Cell, Metric, Sampling, Score, Task
+from babeltune.records import STOP, Cell, Metric, Sampling, Score, Task
 from babeltune.report.results import TITLES
 from babeltune.study import tasks
 from babeltune.study.artefacts import JOURNAL, OUTPUTS, SCORES, read_lines
@@ -33,7 +33,8 @@ from babeltune.study.session import Event
 from babeltune.study.spec.findings import StatisticsSpec
 from babeltune.study.spec.tasks import TASK_SPECS, AnyTaskSpec, SamplingSpec
 from babeltune.study.steps.reporting import load_results
-from doubles import study_file
+from doubles import bare_model, study_file
+from opening import silent
 
 STUDY = SamplingSpec(temperature=0.8, top_p=0.9, max_tokens=50)
 OWN = {"xquad": xquad.HUB, "xcsqa": xcsqa.HUB, "xnli": xnli.HUB}
@@ -73,14 +74,6 @@ def test_the_hub_is_the_tasks_own_set_at_its_commit_unless_another_is_named(name
     assert tasks.place(name, spec(name, items="some-org/some-set", revision="dev")) == HubSet(
         "some-org/some-set", "dev"
     )
-
-
-@pytest.mark.parametrize("name", ["dialogue", "simplification"])
-def test_a_task_without_a_set_of_its_own_says_so(name: str) -> None:
-    with pytest.raises(ItemsError) as caught:
-        tasks.place(name, spec(name, items="hub"))
-    (problem,) = caught.value.problems
-    assert (problem.where, problem.what) == ("items", f"{name} has no set on the hub")
 
 
 @pytest.mark.parametrize("name", TASK_SPECS)
@@ -225,7 +218,7 @@ def test_a_tasks_own_sampling_goes_over_the_studys_up_to_the_request(name: str) 
     assert tasks.sampling(spec(name, sampling=own), STUDY) == SamplingSpec(temperature=0.3, top_p=0.9, max_tokens=7)
     task = made(name, sampling=own)
     drawn = task.request(task.items("en", "xx:xx")[0]).sampling
-    assert (drawn.temperature, drawn.top_p, drawn.max_tokens) == (0.3, 0.9, 7)
+    assert (drawn.temperature, drawn.top_p, drawn.max_tokens, drawn.stop) == (0.3, 0.9, 7, STOP)
 
 
 @pytest.mark.parametrize("name", ["xquad", "xcsqa"])
@@ -352,10 +345,6 @@ def kept(runs: Path) -> dict[str, bytes]:
 
 def outputs(runs: Path) -> dict[str, bytes]:
     return {place: content for place, content in kept(runs).items() if place.endswith(OUTPUTS)}
-
-
-def nothing_said(event: Event) -> None:
-    pass
 
 
 @pytest.fixture(scope="module")
@@ -490,7 +479,7 @@ def test_with_fewer_tasks_the_cells_are_kept_and_the_verdict_is_of_what_is_left(
     opened = five(tmp_path, model_folder, {name: FIVE[name] for name in names})
     pending = opened.plan.pending(opened.store.done(opened.plan.steps))
     assert {step.kind for step in pending} == {"proof", "card", "summary", "report"}
-    local.run(opened, nothing_said)
+    local.run(opened, silent)
     results = load_results(opened)
     assert {board.task for board in results.boards("tiny")} == set(names)
     board = results.judged("tiny")
@@ -555,7 +544,7 @@ def test_simplification_under_english_instructions_alone_gives_no_headline(
     copied(whole[0], tmp_path, but=("report",))
     asked = {"simplification": {**FIVE["simplification"], "promptings": ["en:xx"]}}
     opened = five(tmp_path, model_folder, asked)
-    local.run(opened, nothing_said)
+    local.run(opened, silent)
     results = load_results(opened)
     assert results.headlines == ()  # English has its own instructions; of no other language is there a cell of its own
     assert {(row["language"], row["prompting"]) for row in results.rows} == {("en", "xx:xx"), ("de", "en:xx")}
@@ -613,7 +602,7 @@ def test_rescoring_writes_the_same_bytes_and_mends_what_was_damaged(
     assert ran.steps == len(opened.plan.of("score")) + 2
     assert {event.kind for event in events} == {"score", "summary", "report"}
     assert not list(runs.rglob("*.partial"))
-    assert local.run(opened, nothing_said).steps == 0
+    assert local.run(opened, silent).steps == 0
 
 
 def test_rescoring_takes_cells_that_are_answered_and_refuses_missing_ones(
@@ -621,8 +610,6 @@ def test_rescoring_takes_cells_that_are_answered_and_refuses_missing_ones(
 ) -> None:
     runs = copied(whole[0], tmp_path)
     opened = five(tmp_path, model_folder)
-    with opened.store.locked(), pytest.raises(LockedError, match="held by process"):
-        local.rescore(opened, nothing_said)
     gone = [step for step in opened.plan.of("generate") if step.cell and step.cell.task == "xnli"][:2]
     for step in gone:
         shutil.rmtree(opened.store.path(step))
@@ -631,7 +618,7 @@ def test_rescoring_takes_cells_that_are_answered_and_refuses_missing_ones(
         local.rescore(opened, lambda event: pytest.fail("something was scored"))
     assert kept(runs) == before
     # They are answered again, as they were, and their scores are still there.
-    assert local.run(opened, nothing_said).steps == 2
+    assert local.run(opened, silent).steps == 2
     assert kept(runs) == kept(whole[0].store.root.parent)
 
 
@@ -646,8 +633,8 @@ def test_an_instruction_in_english_alone_needs_none_in_the_language(tmp_path: Pa
 def french(folder: Path, question: str) -> Opened:
     """A study of French questions under English instructions."""
     model = folder / "model"
-    model.mkdir(exist_ok=True)
-    (model / "config.json").write_text("{}")
+    if not model.exists():
+        bare_model(model)
     asked = {"id": "1", "question": question, "answers": [{"text": "au sud", "answer_start": 17}]}
     tree = {"data": [{"paragraphs": [{"context": "La gare se trouve au sud.", "qas": [asked]}]}]}
     (folder / "xquad.fr.json").write_text(json.dumps(tree))
@@ -656,7 +643,7 @@ def french(folder: Path, question: str) -> Opened:
 
 
 def test_the_proof_holds_chats_against_items_that_are_asked_under_english_instructions_alone(tmp_path: Path) -> None:
-    local.run(french(tmp_path, "Où est la gare ?"), nothing_said, ("label", "mix", "proof"))
+    local.run(french(tmp_path, "Où est la gare ?"), silent, ("label", "mix", "proof"))
 
 
 def test_the_proof_is_redone_where_items_under_english_instructions_alone_change(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def fingerprint(source: Source) -> str:
     return hashlib.sha256(json.dumps({**what, **how}, sort_keys=True).encode()).hexdigest()
 
 
-def chats(source: Source, *, download: bool = False) -> Iterator[Chat | Problem]:
+def chats(source: Source) -> Iterator[Chat | Problem]:
     """The chats of a source, one at a time, and in the place of a malformed row its problem.
 
     Raises:
@@ -127,7 +127,7 @@ def chats(source: Source, *, download: bool = False) -> Iterator[Chat | Problem]
     if hub is None:
         found = itertools.chain.from_iterable(rows.file_rows(file) for file in _files(source))
     else:
-        found = hub_rows(hub, folder=fetch(source, download=download))
+        found = hub_rows(hub, folder=fetch(source, download=False))
     yield from shapes.chats(found, source.shape, source.columns)
 
 

@@ -2,8 +2,7 @@
 
     asking/   address.py  where and how to ask      sending.py   the requests in flight
               exchange.py  all tries of one         wire.py      one call
-              dialect.py  what is said              reply.py     what comes back     finding.py   what the server can
-              pace.py, purse.py  limits             dead_end.py  what ends a run
+              dialect.py  what is said              reply.py     what comes back     pace.py, purse.py  limits
     ledger/   all that came
 
 What the ledger has answered is never sent again, so a run that was stopped, by whatever, goes on with what is missing.
@@ -11,6 +10,7 @@ What the ledger has answered is never sent again, so a run that was stopped, by 
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
@@ -18,13 +18,37 @@ from dataclasses import dataclass
 from babeltune.errors import EngineError, InputError, Problem
 from babeltune.generate.asking.address import Endpoint, shown
 from babeltune.generate.asking.dialect import Dialect, Format
-from babeltune.generate.asking.finding import HELD, IN_WORDS, PLAIN, TEXT, holds
+from babeltune.generate.asking.reply import Reply
 from babeltune.generate.asking.sending import Asking, Sending
 from babeltune.generate.ledger import Ledger
 from babeltune.generate.prices import Prices
-from babeltune.records import Output, Request
+from babeltune.records import Output, Request, Sampling
 
 log = logging.getLogger(__name__)
+
+CELL = "check"
+"""Purpose in the ledger of the requests that find out what a server can, before anything is paid for in bulk."""
+_MOST_TOKENS = 256
+"""Of an answer: a word takes a few, thought that comes before it more."""
+_WORD = "tulip"
+"""Nobody says it who is not made to."""
+_SCHEMA = json.dumps({
+    "type": "object",
+    "properties": {"word": {"type": "string", "enum": [_WORD]}},
+    "required": ["word"],
+    "additionalProperties": False,
+})  # fmt: skip
+_COLD = Sampling(temperature=0.0, top_p=1.0, max_tokens=_MOST_TOKENS)
+PLAIN = Request(id="plain", cell=CELL, prompt="Say a word.", sampling=_COLD, seed=0, system="")
+HELD = Request(id="held", cell=CELL, prompt="Say a word, as JSON.", sampling=_COLD, seed=0, system="", schema=_SCHEMA)
+TEXT = Request(id="text", cell=CELL, prompt="A word and", sampling=_COLD, seed=0)
+
+IN_WORDS: dict[Format | None, str] = {
+    "schema": "it holds answers to a JSON schema",
+    "json": "it knows no JSON schema, but JSON mode",
+    "text": "it knows neither JSON schema nor JSON mode: answers come as they come",
+    None: "it was not asked for JSON",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,3 +186,14 @@ class EndpointEngine:
         log.info("%s at %s answers, as %s; %s.", self.endpoint.model, self.endpoint.base_url, reply.answered_by,
                  IN_WORDS[self.finding.format])  # fmt: skip
         return True
+
+
+def holds(form: Format, reply: Reply) -> bool:
+    """Whether the answer to ``HELD``, asked for in this form, is in it. One without an end shows nothing against it."""
+    if form == "text" or reply.state != "answered" or reply.finish == "length":
+        return True
+    try:
+        said = json.loads(reply.text)
+    except (ValueError, RecursionError):
+        return False
+    return said == {"word": _WORD} if form == "schema" else isinstance(said, dict)

@@ -6,6 +6,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,19 @@ from numpy.typing import NDArray
 from babeltune.measure.statistics.resampling import Floats, Unit
 from babeltune.records import Cell, Metric, Score
 
-Key = tuple[str, str, str, str, str]
-"""Model, mix, task, language, prompting."""
+Over = Literal["runs", "items"]
+"""What is summed over."""
+
+
+class Key(NamedTuple):
+    """A cell without its seeds."""
+
+    model: str
+    mix: str
+    task: str
+    language: str
+    prompting: str
+    """Language of the instruction, then of the input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,31 +66,6 @@ class Pool:
     """Short hash of the items."""
 
     @property
-    def model(self) -> str:
-        """Name of the model."""
-        return self.key[0]
-
-    @property
-    def mix(self) -> str:
-        """Name of the mix."""
-        return self.key[1]
-
-    @property
-    def task(self) -> str:
-        """Name of the task."""
-        return self.key[2]
-
-    @property
-    def language(self) -> str:
-        """ISO code."""
-        return self.key[3]
-
-    @property
-    def prompting(self) -> str:
-        """Language of the instruction, then of the input."""
-        return self.key[4]
-
-    @property
     def seeds(self) -> int:
         """Number of sampling seeds."""
         return len({seed for _, seed in self.runs})
@@ -104,19 +91,13 @@ class Pool:
         """Why outputs have no value of a metric -> how many."""
         return dict(self.reasons.get(metric, {}))
 
-    def sums(self, metric: str) -> Floats:
-        """[items, 2]: sum of a metric's values, and how many there are."""
+    def sums(self, metric: str, over: Over = "runs") -> Floats:
+        """[items, 2], or [runs, 2] over the items: sum of a metric's values, and how many there are."""
         values = self.values.get(metric)
         if values is None:
-            return np.zeros((len(self.items), 2))
-        return np.stack([np.nansum(values, axis=1), (~np.isnan(values)).sum(axis=1)], axis=1)
-
-    def run_sums(self, metric: str) -> Floats:
-        """[runs, 2]: the same over the items of each run."""
-        values = self.values.get(metric)
-        if values is None:
-            return np.zeros((len(self.runs), 2))
-        return np.stack([np.nansum(values, axis=0), (~np.isnan(values)).sum(axis=0)], axis=1)
+            return np.zeros((len(self.items if over == "runs" else self.runs), 2))
+        axis = 1 if over == "runs" else 0
+        return np.stack([np.nansum(values, axis=axis), (~np.isnan(values)).sum(axis=axis)], axis=1)
 
     def complete(self, metric: Metric) -> NDArray[np.bool_]:
         """[items]: those that take part in a composed metric; none where one of its parts has no value at all."""
@@ -146,18 +127,10 @@ def parts(pool: Pool, metric: Metric, unit: Unit = "items") -> tuple[list[tuple[
     return keys, pairs[rows, runs].reshape(len(keys), -1)
 
 
-def columns(pool: Pool, metric: Metric) -> Floats:
-    """[items, columns]: what of each item a metric is made of, all runs together (``statistic``)."""
-    return np.concatenate([*(pool.sums(name) for name in metric.needs), *_counts(pool.counts, metric)], axis=1)
-
-
-def run_columns(pool: Pool, metric: Metric) -> Floats:
-    """[runs, columns]: the same of each run, over its items."""
-    return np.concatenate([*(pool.run_sums(name) for name in metric.needs), *_counts(pool.totals, metric)], axis=1)
-
-
-def _counts(counts: Floats, metric: Metric) -> tuple[Floats, ...]:
-    return (counts,) if metric.corpus else ()
+def columns(pool: Pool, metric: Metric, over: Over = "runs") -> Floats:
+    """[items, columns], or [runs, columns] over the items: what of each a metric is made of (``statistic``)."""
+    counts = [pool.counts if over == "runs" else pool.totals] if metric.corpus else []
+    return np.concatenate([*(pool.sums(name, over) for name in metric.needs), *counts], axis=1)
 
 
 def statistic(metric: Metric) -> Callable[[Floats], Floats]:
@@ -192,7 +165,7 @@ def pools(scored: Iterable[Scored]) -> list[Pool]:
     known: dict[tuple[str, ...], tuple[str, ...]] = {}
     for one in scored:
         cell = one.cell
-        key = cell.model, cell.mix, cell.task, cell.language, cell.prompting
+        key = Key(cell.model, cell.mix, cell.task, cell.language, cell.prompting)
         about.setdefault(key, (set(), one.items))[0].add(one.adapter)
         for run in _read(one.scores, reasons[key]):
             run.items = known.setdefault(run.items, run.items)  # the same ids again and again

@@ -42,7 +42,7 @@ def splits(pools: Iterable[Pool], boards: Sequence[Asked], margin: Callable[[str
     """One row a model and board of a plain metric; none where no cell has two items with values."""
     groups: dict[tuple[str, str, str], list[Pool]] = defaultdict(list)
     for pool in pools:
-        groups[pool.model, pool.task, pool.prompting].append(pool)
+        groups[pool.key.model, pool.key.task, pool.key.prompting].append(pool)
     found = []
     for (model, task, prompting), group in groups.items():
         for metric in (one for at, by, one in boards if (at, by) == (task, prompting)):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from babeltune.measure.pools import Pool, columns, parts, run_columns, statistic
-from babeltune.measure.signature import signature
-from babeltune.measure.statistics.intervals import PLAIN, Interval, Resampling, combined, means
+from babeltune import __version__
+from babeltune.measure.pools import Pool, columns, parts, statistic
+from babeltune.measure.statistics.intervals import LEVEL, PLAIN, Interval, Resampling, combined, means
 from babeltune.records import Metric
 
 _AT_ONCE = 64
@@ -72,7 +72,7 @@ def rows(
             tuning_seeds=pool.tuning_seeds,
             how=how,
         )
-        for metric in metrics[pool.task]:
+        for metric in metrics[pool.key.task]:
             interval = intervals.get((at, metric.name))
             reasons = _reasons(pool, metric)
             if interval is None and not reasons:
@@ -92,16 +92,36 @@ def rows(
     return found
 
 
+def signature(
+    *, identifier: str, items: str, seeds: int, tuning_seeds: int, adapter: str, how: Resampling = PLAIN
+) -> str:
+    """The recipe that travels beside each number, one short line, as sacreBLEU's do.
+
+    ``items`` and ``adapter``: short hashes of what was answered, and of what the answering model was tuned on.
+    """
+    parts = {
+        "lid": identifier,
+        "items": items,
+        "adapter": adapter,
+        "seeds": f"{seeds}x{tuning_seeds}",
+        "ci": f"{LEVEL:.0%}-{how.method}-by-{how.unit.removesuffix('s')}-r{how.resamples}-s{how.seed}",
+        "version": __version__,
+    }
+    return "|".join(f"{key}:{value}" for key, value in parts.items())
+
+
 def _intervals(
     pools: Sequence[Pool], metrics: Mapping[str, Sequence[Metric]], how: Resampling
 ) -> dict[tuple[int, str], Interval]:
     """(Index of the pool, metric) -> its interval, of those that have values."""
     found: dict[tuple[int, str], Interval] = {}
     # Cells of one task and language are about the same items.
-    ranked = sorted(range(len(pools)), key=lambda at: (pools[at].task, pools[at].language, pools[at].prompting))
-    for _, group in itertools.groupby(ranked, key=lambda at: pools[at].task):
+    ranked = sorted(
+        range(len(pools)), key=lambda at: (pools[at].key.task, pools[at].key.language, pools[at].key.prompting)
+    )
+    for _, group in itertools.groupby(ranked, key=lambda at: pools[at].key.task):
         for some in _batched(group):
-            for metric in metrics[pools[some[0]].task]:
+            for metric in metrics[pools[some[0]].key.task]:
                 if metric.factors or metric.corpus:
                     for at in some:
                         keys, sums = parts(pools[at], metric, how.unit)
@@ -148,6 +168,6 @@ def _std(pool: Pool, metric: Metric) -> float | None:
     if len(pool.runs) < 2:
         return None
     with np.errstate(invalid="ignore", divide="ignore"):
-        each = statistic(metric)(run_columns(pool, metric))
+        each = statistic(metric)(columns(pool, metric, "items"))
     each = each[~np.isnan(each)]
     return float(np.std(each)) if len(each) > 1 else None

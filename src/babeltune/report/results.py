@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -95,6 +96,11 @@ class Curve:
     """Update, counted from 1, and the mean loss of its batch [nats per token]."""
     tokens: int
     """Real tokens of the whole tuning, padding not counted."""
+
+    def binned(self, most: int) -> list[tuple[tuple[int, float], ...]]:
+        """The losses, neighbours together, in so many parts at most."""
+        width = math.ceil(len(self.losses) / most)
+        return [self.losses[start : start + width] for start in range(0, len(self.losses), width)]
 
     @property
     def updates(self) -> int:

@@ -67,7 +67,10 @@ def _results(found: Any, items: Sequence[Mapping[str, Any]]) -> Results:
     names = {one.name for one in dataclasses.fields(Results)}
     for name in ("rows", "verdicts", "claims", "shifts", "histogram", "splits", "corpora"):
         found[name] = tuple(found[name])
-    found["items"] = tuple(_item(row) for row in items)
+    found["items"] = tuple(
+        {name: json.loads(value) if name in _NESTED else value for name, value in row.items() if value is not None}
+        for row in items
+    )
     _check("the report", found, _WHOLE)
     for one in found["mixes"].values():
         _check("a mix", {"counts": one}, {"counts": dict})
@@ -110,10 +113,6 @@ _FIELDS: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
     "verdicts": {**dict.fromkeys(("model", "task", "prompting", "metric", "sentence"), str), "averages": dict},
 }  # fmt: skip
 """What a record of each kind has without fail, and of what type."""
-
-
-def _item(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: json.loads(value) if name in _NESTED else value for name, value in row.items() if value is not None}
 
 
 def _curve(row: Mapping[str, Any]) -> Curve:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from babeltune.measure.statistics.intervals import Difference, Resampling, Values, differences
@@ -11,7 +11,7 @@ from babeltune.report.compare import Key, aligned, keyed
 from babeltune.report.results import Results
 
 
-def paired(first: Results, second: Results, how: Resampling | None = None) -> dict[Key, Difference]:
+def paired(first: Results, second: Results) -> dict[Key, Difference]:
     """Second minus first of each shared cell all of whose items are the same in both, with their prompts.
 
     Cells of a metric that single answers do not have, as of a corpus, are not among them, nor are those of a study that
@@ -33,23 +33,18 @@ def paired(first: Results, second: Results, how: Resampling | None = None) -> di
     found: dict[Key, Difference] = {}
     for (least, top), keys in spans.items():
         pairs = [({"": _by_item(theirs[key])}, {"": _by_item(ours[key])}) for key in keys]
-        found |= dict(zip(keys, differences(pairs, top, least, how or Resampling()), strict=True))
+        found |= dict(zip(keys, differences(pairs, top, least, Resampling()), strict=True))
     return found
 
 
 def _values(results: Results, model: str | None) -> Mapping[Key, Mapping[tuple[str, str], list[float]]]:
     """Cell and metric -> item and its prompt -> values of all seeds."""
     found: dict[Key, dict[tuple[str, str], list[float]]] = defaultdict(lambda: defaultdict(list))
-    for key, item, value in _each(results, model):
-        found[key][item].append(value)
-    return found
-
-
-def _each(results: Results, model: str | None) -> Iterator[tuple[Key, tuple[str, str], float]]:
     for item in results.items:
         cell: tuple[Any, ...] = tuple(item[name] for name in ("mix", "task", "language", "prompting"))
         for metric, value in item["values"].items():
-            yield (model or item["model"], *cell, metric), (item["item"], item["prompt"]), value
+            found[model or item["model"], *cell, metric][item["item"], item["prompt"]].append(value)
+    return found
 
 
 def _by_item(values: Mapping[tuple[str, str], list[float]]) -> Values:

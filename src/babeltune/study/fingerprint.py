@@ -12,21 +12,6 @@ from pathlib import Path
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 
 
-def plain(value: object, where: str = "value") -> Plain:
-    """Reduce a value to plain JSON data.
-
-    Dataclasses become objects, tuples lists. Sets, functions, paths, NaN and anything else whose text could differ
-    between two runs or two machines are refused: a permissive ``str(value)`` would hash an address or a folder.
-
-    Raises:
-        TypeError: names the place inside the value.
-    """
-    try:
-        return _plain(value)
-    except _UnstableError as error:
-        raise TypeError(f"{where}{''.join(reversed(error.place))}: {error}") from None
-
-
 class _UnstableError(Exception):
     """A value without a stable text. The place is gathered on the way up: ten thousand stable cells need none."""
 
@@ -68,8 +53,19 @@ def _plain(value: object) -> Plain:
 
 
 def canonical(value: object) -> bytes:
-    """UTF-8 JSON with sorted keys and no spaces: equal values, equal bytes."""
-    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    """UTF-8 JSON with sorted keys and no spaces: equal values, equal bytes.
+
+    Dataclasses become objects, tuples lists. Sets, functions, paths, NaN and anything else whose text could differ
+    between two runs or two machines are refused: a permissive ``str(value)`` would hash an address or a folder.
+
+    Raises:
+        TypeError: names the place inside the value.
+    """
+    try:
+        plain = _plain(value)
+    except _UnstableError as error:
+        raise TypeError(f"value{''.join(reversed(error.place))}: {error}") from None
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def fingerprint(value: object) -> str:

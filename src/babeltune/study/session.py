@@ -56,7 +56,6 @@ class Session:
         self.most_cost = most_cost
         self.tell = tell
         self._held: tuple[object, Any] | None = None
-        self._tokenizers: dict[str, Callable[[Sequence[str]], list[int]]] | None = None
         self._ledger: Ledger | None = None
         self._servers: dict[ServedSpec, Engine] = {}
         self._tasks: dict[str, Task] = {}
@@ -182,24 +181,24 @@ class Session:
             batch_tokens=how.batch_tokens,
         )
 
+    @functools.cached_property
     def tokenizers(self) -> dict[str, Callable[[Sequence[str]], list[int]]]:
         """Name of each model that is at hand -> what counts the tokens of texts."""
-        if self._tokenizers is None:
-            from transformers import AutoTokenizer
+        from transformers import AutoTokenizer
 
-            self._tokenizers = {}
-            for model in self.study.models:
-                if self.opened.located[model.id].download is None:
-                    folder = self._folder(model.id)
-                    try:
-                        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-                    except (OSError, ValueError) as error:
-                        why = " ".join(str(error).split())
-                        raise ModelError(
-                            f"{folder}: its tokenizer cannot be loaded, and no code of its own is run ({why})."
-                        ) from error
-                    self._tokenizers[model.name] = functools.partial(_tokens, tokenizer)
-        return self._tokenizers
+        found: dict[str, Callable[[Sequence[str]], list[int]]] = {}
+        for model in self.study.models:
+            if self.opened.located[model.id].download is None:
+                folder = self._folder(model.id)
+                try:
+                    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+                except (OSError, ValueError) as error:
+                    why = " ".join(str(error).split())
+                    raise ModelError(
+                        f"{folder}: its tokenizer cannot be loaded, and no code of its own is run ({why})."
+                    ) from error
+                found[model.name] = functools.partial(_tokens, tokenizer)
+        return found
 
     def _folder(self, model: str) -> Path:
         import torch

@@ -32,6 +32,8 @@ from babeltune.study.spec.tasks import (
 
 _HUB = {"xquad": xquad.HUB, "xcsqa": xcsqa.HUB, "xnli": xnli.HUB}
 """Task -> its own set on the hub."""
+_HUB_FILES = {"xquad": xquad.hub_files, "xcsqa": xcsqa.hub_files, "xnli": xnli.hub_files}
+"""Task -> what gives the glob pattern of its hub files in a language; of all others they are named by language and split."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,9 @@ def fetched(name: str, spec: AnyTaskSpec, language: str, *, download: bool) -> s
     at = place(name, spec)
     if not isinstance(at, HubSet):
         return None
-    pattern = hub_files(name, language, spec)
+    files = _HUB_FILES.get(name)
+    split = spec.split if isinstance(spec, DialogueSpec) else "test"
+    pattern = files(language) if files else f"{language}/{split}-*.parquet"
     try:
         hub.snapshot(at.id, at.revision, download=download, files=[pattern])
     except RowsError as error:
@@ -132,19 +136,6 @@ def fetched(name: str, spec: AnyTaskSpec, language: str, *, download: bool) -> s
         revision = f"at {at.revision[:12]}" if at.revision else "at its newest revision (pin one with `revision:`)"
         return f"{at.id} {revision}"
     return None
-
-
-def hub_files(name: str, language: str, spec: AnyTaskSpec) -> str:
-    """Glob pattern of the files that a hub set of a task has for a language."""
-    match name:
-        case "xquad":
-            return xquad.hub_files(language)
-        case "xcsqa":
-            return xcsqa.hub_files(language)
-        case "xnli":
-            return xnli.hub_files(language)
-        case _:
-            return f"{language}/{spec.split if isinstance(spec, DialogueSpec) else 'test'}-*.parquet"
 
 
 def item_set(task: Task, items: Sequence[Item]) -> ItemSet:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from test_translation_check import Says
 
 from babeltune.data.identify import FastText, lid176_path
 from babeltune.data.translation.audit import Audit
@@ -25,7 +26,7 @@ from babeltune.data.translation.prompts import (
 )
 from babeltune.data.translation.translate import Translated, Translator
 from babeltune.languages import LANGUAGES
-from babeltune.records import Chat, Identified, Output, Request, Role, Turn
+from babeltune.records import Chat, Output, Request, Role, Turn
 from scripted import ScriptedEngine
 
 LID = FastText(lid176_path(), threads=1)
@@ -75,14 +76,6 @@ class Recording:
 
     def loglikelihood(self, requests: Iterable[Request], done: Container[tuple[str, str]] = ()) -> Iterator[Output]:
         raise NotImplementedError
-
-
-class Says:
-    def __init__(self, label: str) -> None:
-        self.label = label
-
-    def identify(self, texts: Sequence[str]) -> list[Identified]:
-        return [Identified(self.label, 0.99) for _ in texts]
 
 
 def texts(engine: Recording | ScriptedEngine, given_: dict[str, str], how: How | None = None) -> dict[str, Translated]:
@@ -279,12 +272,6 @@ def test_one_that_never_passes_is_kept_out_with_the_reason() -> None:
     assert (found.good, found.turns, found.row.state, found.row.tries) == (False, (), "bad", 3)
     assert found.row.earlier == ("empty", "language, untranslated")
     assert found.row.why.startswith("length: 4 characters for 150")
-
-
-def test_the_number_of_tries_is_kept() -> None:
-    engine = Recording(lambda request, _: "")
-    assert texts(engine, {"a": ENGLISH[0]}, How(attempts=1))["a"].row.tries == 1
-    assert len(engine.rounds) == 1
 
 
 @pytest.mark.parametrize("state", ["refused", "failed", "unsent"])

@@ -7,8 +7,8 @@ import pytest
 from asking import COLD, SCHEMA, judge
 from babeltune.errors import EngineError
 from babeltune.generate.asking.dialect import Dialect
-from babeltune.generate.asking.finding import HELD, holds
 from babeltune.generate.asking.reply import Reply
+from babeltune.generate.endpoint import HELD, holds
 from babeltune.generate.ledger import messages_of
 from babeltune.records import Request, Sampling
 

@@ -6,8 +6,7 @@ import threading
 
 import pytest
 
-from babeltune.errors import EngineError
-from babeltune.generate.asking.interrupts import refuse_inside_loop, run
+from babeltune.generate.asking.interrupts import run
 
 
 @pytest.fixture
@@ -107,13 +106,3 @@ def test_another_thread_may_run_a_loop(loop):
     thread.start()
     thread.join()
     assert said == [7]
-
-
-def test_inside_a_running_loop_it_is_refused(loop):
-    refuse_inside_loop()
-
-    async def work() -> None:
-        with pytest.raises(EngineError, match=r"asyncio\.to_thread"):
-            refuse_inside_loop()
-
-    run(loop, work())

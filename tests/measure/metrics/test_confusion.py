@@ -19,6 +19,7 @@ from babeltune.measure.metrics import words as words_module
 from babeltune.measure.metrics.confusion import Flip, LineCheck, PassRates, flips, line_checks, pass_rates, rates
 from babeltune.measure.metrics.words import english_words, is_english, words_of
 from babeltune.records import Identified
+from taskwork import ODD
 
 SHARED = Path(__file__).parents[3].parent / "shared"
 LCB = SHARED / "data" / "lcb"
@@ -93,22 +94,14 @@ def test_words_are_found_where_nothing_separates_them() -> None:
     assert line_checks(["中国的machine很好很大很新"], "zh", ByMark(), words=WORDS)[0].english == ("machine",)
 
 
-def test_the_word_rate_where_no_response_passes_is_one_and_the_harmonic_mean_zero() -> None:
-    none = pass_rates([ENGLISH], "ru", ByMark(), words=WORDS)
-    assert (none, none.both) == (PassRates(0.0, 1.0, 1), 0.0)
-
-
-def test_the_harmonic_mean() -> None:
-    assert PassRates(0.5, 1.0, 4).both == pytest.approx(2 / 3)
-    assert PassRates(0.0, 0.0, 4).both == 0.0
-    assert PassRates(0.5, None, 4).both is None
+def test_the_word_rate_where_no_response_passes_is_one() -> None:
+    assert pass_rates([ENGLISH], "ru", ByMark(), words=WORDS) == PassRates(0.0, 1.0, 1)
 
 
 @pytest.mark.parametrize("output", ["", " \n\n ", "!?…،—", "🙂🙂 🙂 🙂 🙂 🙂", "short", "1 2 3 4 5 6", "\nQ: what"])
 def test_a_response_that_cannot_be_judged_has_no_part_in_a_rate(output: str) -> None:
     assert pass_rates([output], "ru", ByMark(), words=WORDS) == PassRates(None, None, 0)
     assert pass_rates([output, RUSSIAN], "ru", ByMark(), words=WORDS) == PassRates(1.0, 1.0, 1)
-    assert line_checks([output], "ru", ByMark(), words=WORDS)[0].accuracy is None
 
 
 def test_no_responses() -> None:
@@ -124,11 +117,6 @@ def test_all_lines_of_all_outputs_are_identified_in_one_call() -> None:
 def test_what_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown language 'german'"):
         pass_rates([GERMAN], "german", ByMark())
-    for threshold in (-0.1, 1.1, float("nan")):
-        with pytest.raises(ValueError, match="is not a probability"):
-            pass_rates([GERMAN], "de", ByMark(), threshold)
-        with pytest.raises(ValueError, match="is not a probability"):
-            flips(GERMAN, ByMark(), threshold)
 
 
 @given(
@@ -187,18 +175,7 @@ def test_the_course_is_the_response_line_by_line(output: str) -> None:
 # --- a real identifier ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "output",
-    [
-        "",
-        "...",
-        "🙂 🙂 🙂 🙂 🙂 🙂",
-        "\u202eמה שלומך היום אני בסדר גמור",
-        "слово " * 17_000,
-        "字" * 100_000,
-        "\ud800 a b c d e\0",
-    ],
-)
+@pytest.mark.parametrize("output", ODD.values(), ids=ODD)
 def test_no_text_is_too_odd_for_a_real_identifier(output: str) -> None:
     lid = identifier("lid176")
     for language in ("de", "ru", "zh", "ar"):
@@ -283,5 +260,5 @@ def test_the_rates_are_those_of_the_benchmarks_script(completions: dict[tuple[st
         assert (got.word is None) == ("wpr" not in wanted)
         if got.word is not None:
             assert got.word == pytest.approx(wanted["wpr"], abs=within), (model, task, source, language)
-        shares = [verdict.accuracy for verdict in found if verdict.accuracy is not None]
+        shares = [1 - verdict.astray / verdict.judged for verdict in found if verdict.judged]
         assert sum(shares) / len(shares) == pytest.approx(wanted["acc"], abs=within), (model, task, source, language)

@@ -17,7 +17,7 @@ from babeltune.measure.raters.agreement import ALL, Agreement, agreement
 from babeltune.measure.raters.ratings import Rating, read_ratings
 from babeltune.measure.statistics import intervals
 
-quick = functools.partial(agreement, resamples=200)
+quick = functools.partial(agreement, how=intervals.Resampling(resamples=200))
 
 
 def ratings(values: Sequence[int], language: str = "de", **fields: str) -> list[Rating]:

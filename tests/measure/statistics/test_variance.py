@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from babeltune.measure.statistics.variance import Grid, Split, advice, options, pooled, split, width
+from babeltune.measure.statistics.variance import Grid, Split, advice, options, pooled, width
 
 Floats = npt.NDArray[np.float64]
 TRUE = {"item": 0.09, "tuning": 0.004, "sampling": 0.001, "interaction": 0.02, "residual": 0.06}
@@ -37,13 +37,9 @@ def simulated(
     return Grid(values.reshape(items, -1), runs(tunings, samplings))
 
 
-def mapping(grid: Grid) -> dict[tuple[str, int, int], float]:
-    return {
-        (f"p{row:03}", *run): float(grid.values[row, column])
-        for row in range(len(grid.values))
-        for column, run in enumerate(grid.runs)
-        if not np.isnan(grid.values[row, column])
-    }
+def split(values: object, *seeds: tuple[int, int]) -> Split:
+    """Of a cell with these values, [items, runs]."""
+    return pooled([Grid(np.array(values, dtype=float), seeds)])
 
 
 def anova(grid: Grid) -> dict[str, float]:
@@ -73,7 +69,7 @@ def anova(grid: Grid) -> dict[str, float]:
 @pytest.mark.parametrize(("items", "tunings", "samplings"), [(2, 2, 2), (7, 3, 2), (40, 2, 5)])
 def test_where_no_value_is_missing_it_is_the_analysis_of_variance(items: int, tunings: int, samplings: int) -> None:
     grid = simulated(np.random.default_rng(items), items, tunings, samplings)
-    found = split(mapping(grid))
+    found = pooled([grid])
     for part, value in anova(grid).items():
         assert getattr(found, part) == pytest.approx(max(0.0, value), abs=1e-12)
     assert (found.n_items, found.n_tuning, found.n_sampling) == (items, tunings, samplings)
@@ -82,7 +78,7 @@ def test_where_no_value_is_missing_it_is_the_analysis_of_variance(items: int, tu
 def test_a_split_by_hand() -> None:
     # One tuning, items' means 1 and 3, seeds' means 1.5 and 2.5, and nothing left: mean squares 4, 1 and 0, so items
     # (4 - 0) / 2 and seeds (1 - 0) / 2.
-    found = split({("a", 0, 0): 0.5, ("a", 0, 1): 1.5, ("b", 0, 0): 2.5, ("b", 0, 1): 3.5})
+    found = split([[0.5, 1.5], [2.5, 3.5]], (0, 0), (0, 1))
     assert (found.item, found.sampling, found.residual) == (pytest.approx(2), pytest.approx(0.5), pytest.approx(0))
     assert found.tuning is None
     assert found.interaction is None
@@ -149,7 +145,7 @@ def test_without_seeds_that_differ_the_width_is_that_of_the_bootstrap() -> None:
     from babeltune.measure.statistics.intervals import mean
 
     values = (np.random.default_rng(6).random(200) < 0.4).astype(float)
-    found = split({(str(at), 0, 0): value for at, value in enumerate(values)})
+    found = split(values[:, np.newaxis], (0, 0))
     interval = mean({str(at): [value] for at, value in enumerate(values)})
     assert width(found) == pytest.approx((interval.high - interval.low) / 2, rel=0.05)
 
@@ -219,16 +215,16 @@ def test_advice_in_words() -> None:
 
 def test_what_cannot_be_split_is_refused_with_the_reason() -> None:
     with pytest.raises(ValueError, match="two items or more"):
-        split({("a", 0, 0): 1.0, ("a", 0, 1): 0.0})
+        split([[1.0, 0.0]], (0, 0), (0, 1))
     with pytest.raises(ValueError, match="two items or more"):
-        split({})
+        split(np.empty((0, 0)))
     # Every item under a seed of its own: item and seed are one.
     with pytest.raises(ValueError, match="seeds that items share"):
-        split({("a", 0, 0): 1.0, ("b", 0, 1): 0.0, ("c", 0, 2): 0.5})
+        split(np.where(np.eye(3), [1.0, 0.0, 0.5], np.nan), (0, 0), (0, 1), (0, 2))
 
 
 def test_values_that_do_not_vary_have_no_variance_and_need_nothing() -> None:
-    found = split({(item, tuning, seed): 0.7 for item in "abc" for tuning in (1, 2) for seed in (1, 2)})
+    found = split(np.full((3, 4), 0.7), *runs(2, 2))
     assert (found.item, found.tuning, found.sampling, found.residual) == pytest.approx((0, 0, 0, 0), abs=1e-12)
     assert width(found) == pytest.approx(0, abs=1e-9)
     assert "nothing has to be added" in advice(found, 0.01)

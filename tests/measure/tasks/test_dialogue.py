@@ -6,24 +6,23 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pyarrow
 import pytest
-from pyarrow import parquet
 
 from babeltune.errors import ItemsError, Problem
 from babeltune.hub import HubSet
 from babeltune.measure.metrics.agreement import AGREEMENT, AGREEMENT_NOMINAL
 from babeltune.measure.tasks.dialogue import LINE_PASS, WORD_PASS, Dialogue, without_quotes
 from babeltune.records import Item, Sampling
-from taskwork import FirstWord, outputs
+from taskwork import FirstWord, outputs, parquet
 
 ALPACA = Path(__file__).parents[3].parent / "shared" / "data" / "alpaca_eval"
 needs_data = pytest.mark.skipif(not ALPACA.is_dir(), reason="AlpacaEval is not beside this checkout")
 
+# Unicode's line separators may stand bare inside a row.
 ROWS = (
     '{"id": "p2", "split": "test", "prompt": "Warum ist der Himmel blau?"}\n'
     '{"id": "d1", "split": "dev", "prompt": "Was ist Brot?"}\n'
-    '{"id": "p1", "split": "test", "prompt": "Wie\\nkocht\\u2028man Reis?"}\n'
+    '{"id": "p1", "split": "test", "prompt": "Wie\\nkocht\u2028man\x85Reis?"}\n'
 )
 
 
@@ -58,7 +57,7 @@ def problems(task: Dialogue, language: str = "de") -> list[Problem]:
 def test_items_are_those_of_the_split_in_the_order_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "de.jsonl").write_text(ROWS, encoding="utf-8")
     items = task(tmp_path).items("de", "xx:xx")
-    assert items == [Item("p2", "de", "Warum ist der Himmel blau?"), Item("p1", "de", "Wie\nkocht\u2028man Reis?")]
+    assert items == [Item("p2", "de", "Warum ist der Himmel blau?"), Item("p1", "de", "Wie\nkocht\u2028man\x85Reis?")]
     assert list(prompts(task(tmp_path, "dev"))) == ["d1"]
 
 
@@ -66,11 +65,6 @@ def test_a_row_without_a_split_is_of_every_split_and_one_without_an_id_is_named_
     place = written(tmp_path, {"prompt": "eins"}, {"split": "dev", "prompt": "zwei"}, {"id": 7, "prompt": "drei"})
     assert prompts(task(place)) == {"1": "eins", "7": "drei"}
     assert prompts(task(place, "dev")) == {"1": "eins", "2": "zwei", "7": "drei"}
-
-
-def test_a_raw_line_separator_inside_a_prompt_does_not_end_its_row(tmp_path: Path) -> None:
-    (tmp_path / "de.jsonl").write_text('{"id": "p", "split": "test", "prompt": "a\u2028b\x85c"}\n', encoding="utf-8")
-    assert prompts(task(tmp_path)) == {"p": "a\u2028b\x85c"}
 
 
 def test_every_row_that_is_no_item_is_named_by_file_line_and_field(tmp_path: Path) -> None:
@@ -92,11 +86,6 @@ def test_every_row_that_is_no_item_is_named_by_file_line_and_field(tmp_path: Pat
 
 def test_a_wrong_row_of_another_split_does_not_matter(tmp_path: Path) -> None:
     assert prompts(task(written(tmp_path, {"split": "dev"}, {"prompt": "Hallo"}))) == {"2": "Hallo"}
-
-
-def test_what_is_wrong_with_many_rows_is_told_once_with_their_places(tmp_path: Path) -> None:
-    [found] = problems(task(written(tmp_path, *[{"prompt": 1}] * 40)))
-    assert found.where == f"de.jsonl:{', '.join(map(str, range(1, 21)))} and 20 more"
 
 
 def test_a_missing_file_and_an_empty_split_are_problems(tmp_path: Path) -> None:
@@ -143,22 +132,16 @@ def test_a_files_own_name_comes_before_the_authors(tmp_path: Path) -> None:
         assert prompts(task(written(tmp_path, {"prompt": name}, name=name))) == {"1": name}
 
 
-def test_a_hub_set_is_read_from_the_cache_by_language_and_split(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    home = tmp_path / "datasets--org--name"
+HUB = HubSet("org/name")
+
+
+def test_a_hub_set_is_read_from_the_cache_by_language_and_split(cache: Path) -> None:
     for language, split, text in [("de", "test", "Wer?"), ("de", "dev", "Wo?"), ("fr", "test", "Qui ?")]:
-        file = home / "snapshots" / ("a" * 40) / language / f"{split}-00000-of-00001.parquet"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        parquet.write_table(pyarrow.Table.from_pylist([{"id": 3, "prompt": text}]), file)
-    (home / "refs").mkdir()
-    (home / "refs" / "main").write_text("a" * 40)
-    hub = HubSet("org/name")
-    assert prompts(task(hub)) == {"3": "Wer?"}
-    assert prompts(task(hub, "dev")) == {"3": "Wo?"}
-    assert prompts(task(hub), "fr") == {"3": "Qui ?"}
-    assert "--download" in problems(task(hub), "es")[0].fix
+        parquet(cache / language / f"{split}-00000-of-00001.parquet", [{"id": 3, "prompt": text}])
+    assert prompts(task(HUB)) == {"3": "Wer?"}
+    assert prompts(task(HUB, "dev")) == {"3": "Wo?"}
+    assert prompts(task(HUB), "fr") == {"3": "Qui ?"}
+    assert "--download" in problems(task(HUB), "es")[0].fix
 
 
 # Draws.
@@ -254,10 +237,6 @@ def test_the_request_has_the_format_of_the_tuning(tmp_path: Path) -> None:
     assert request.prompt == "### Human: Was ist Brot?### Assistant:"
     assert (request.id, request.sampling.max_tokens, request.adapter) == ("p1", 7, None)
     assert (request.prefix, request.candidates) == ("", ())
-
-
-def test_it_has_no_english_instruction() -> None:
-    assert (Dialogue.promptings, Dialogue.ranks) == (("xx:xx",), False)
 
 
 # Scores.

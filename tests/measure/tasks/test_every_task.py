@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from babeltune.data.identify import identifier
-from babeltune.measure.tasks import prompt
+from babeltune.data.sources import POCKET
+from babeltune.hub import HubSet
+from babeltune.measure.tasks import prompt, xcsqa, xnli, xquad
 from babeltune.measure.tasks.dialogue import WORD_PASS, Dialogue
 from babeltune.measure.tasks.simplification import Simplification
 from babeltune.measure.tasks.xcsqa import XCsqa
 from babeltune.measure.tasks.xnli import Xnli
 from babeltune.measure.tasks.xquad import XQuad
-from babeltune.records import Item, Output, Sampling, Task
-from taskwork import ODD, outputs
+from babeltune.records import Item, Output, Sampling
+from taskwork import ODD, outputs, refused
 
 READER = identifier("lid176")
-TASKS: dict[str, Task] = {
+TASKS: dict[str, Any] = {
     task.name: task
     for task in (
         Dialogue(Path(), READER, Sampling()),
@@ -32,6 +36,46 @@ READING = [(name, code) for name in TASKS if name != "xnli" for code in ("de", "
 
 def item(task: str, language: str = "de", prompt: str = "Warum ist der Himmel blau?", prefix: str = "") -> Item:
     return Item("a", language, prompt, ("B",), "Der alte Baum stand dort drüben.", prefix)
+
+
+# Simplification's metrics are in its own tests.
+@pytest.mark.parametrize(
+    ("name", "metrics", "promptings"),
+    [
+        ("dialogue", ["agreement", "agreement-nominal", "line-pass", "word-pass"], ("xx:xx",)),
+        ("xquad", ["xquad-paper", "xquad-code", "exact-match", "token-f1"], ("xx:xx", "en:xx")),
+        ("xcsqa", ["xcsqa-first", "xcsqa-any"], ("xx:xx",)),  # paper, section 4.4
+        ("xnli", ["accuracy", "accuracy-per-token"], ("xx:xx",)),
+    ],
+)
+def test_the_papers_metric_comes_first_and_only_xnli_is_ranked(
+    name: str, metrics: list[str], promptings: tuple[str, ...]
+) -> None:
+    task = TASKS[name]
+    assert [metric.name for metric in task.metrics] == metrics
+    assert (task.promptings, task.ranks) == (promptings, name == "xnli")
+
+
+@pytest.mark.parametrize("name", ["xquad", "xcsqa", "xnli"])
+def test_a_sample_is_of_the_same_items_in_every_language_in_their_order(name: str) -> None:
+    task = dataclasses.replace(TASKS[name], place=POCKET / name)
+
+    def ids(language: str, sample: int | None) -> list[str]:
+        return [item.id for item in dataclasses.replace(task, sample=sample).items(language, "xx:xx")]
+
+    every, drawn = ids("de", None), ids("de", 5)
+    assert drawn == ids("ru", 5) == [one for one in every if one in drawn]
+    assert len(set(drawn)) == 5 < len(every) == len(ids("de", 999))
+
+
+@pytest.mark.parametrize(("name", "hub"), [("xquad", xquad.HUB), ("xcsqa", xcsqa.HUB), ("xnli", xnli.HUB)])
+def test_a_hub_set_that_is_not_cached_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, hub: HubSet
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    ((where, what),) = refused(dataclasses.replace(TASKS[name], place=hub))
+    assert where == hub.id
+    assert "not in the local cache" in what
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -41,14 +41,11 @@ XQUAD = {
 WORDS = Words("de", "{premise}, richtig? {word}: {hypothesis}", "Ja", "Außerdem", "Nein")
 
 
-@pytest.mark.parametrize("language", XCSQA)
-def test_a_good_template_has_no_problem(language: str) -> None:
-    assert lint.template_problems("xcsqa", XCSQA[language]) == []
-
-
-@pytest.mark.parametrize("language", XQUAD)
-def test_a_good_template_with_a_sentence_to_go_on_has_no_problem(language: str) -> None:
-    assert lint.template_problems("xquad", XQUAD[language]) == []
+@pytest.mark.parametrize(
+    ("task", "language"), [*(("xcsqa", code) for code in XCSQA), *(("xquad", code) for code in XQUAD)]
+)
+def test_a_good_template_has_no_problem(task: str, language: str) -> None:
+    assert lint.template_problems(task, (XCSQA if task == "xcsqa" else XQUAD)[language]) == []
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from babeltune.errors import ItemsError
 from babeltune.measure.tasks import prompt
@@ -90,12 +88,6 @@ def test_the_hubs_parquet_gives_the_same_items_as_the_original_file(tmp_path: Pa
     assert [item.id for item in items] == ["q1", "q2"]
 
 
-def test_a_hub_set_that_is_not_cached_says_how_to_get_it(cache: Path) -> None:
-    ((where, what),) = refused(task(HUB))
-    assert where == "INK-USC/xcsr"
-    assert "not in the local cache" in what
-
-
 @pytest.mark.parametrize("at", ["jap/dev.jsonl", "ja/dev.jsonl", "jap.jsonl", "X-CSQA/jap/dev.jsonl"])
 def test_japanese_is_found_under_the_sets_own_code(tmp_path: Path, at: str) -> None:
     (item,) = written(tmp_path, row(stem="プリンターはどこ？"), at=at).items("ja", "xx:xx")
@@ -114,21 +106,6 @@ def test_a_language_is_found_in_its_folder_beside_the_others_or_in_the_archives(
     assert len(asked.items("de", "xx:xx")) == len(task(tmp_path / at).items("de", "xx:xx")) == 1
     ((where, _),) = refused(asked, "fr")
     assert where.endswith("fr/dev.jsonl")
-
-
-def test_braces_in_question_and_choices_stay(tmp_path: Path) -> None:
-    texts = ["{B}", "{question}", "{0}", "\\1", "{"]
-    (item,) = written(tmp_path, row(stem="{E} oder {A}?", given=choices(texts))).items("de", "xx:xx")
-    assert "\n{E} oder {A}?\n" in item.prompt
-    assert item.prompt.endswith("\nA: {B}\nB: {question}\nC: {0}\nD: \\1\nE: {")
-
-
-def test_a_sample_is_of_the_same_questions_in_every_language_in_their_order(tmp_path: Path) -> None:
-    for language in ("de", "ru"):
-        written(tmp_path, *(row(f"q{n}") for n in range(50)), at=f"{language}/dev.jsonl")
-    drawn = {code: [item.id for item in task(tmp_path, sample=9).items(code, "xx:xx")] for code in ("de", "ru")}
-    assert drawn["de"] == drawn["ru"] == sorted(drawn["de"], key=lambda id_: int(id_[1:]))
-    assert len(set(drawn["de"])) == 9
 
 
 # Wrong rows
@@ -233,29 +210,14 @@ def verdict(language: str, key: str, text: str, prefix: str = "") -> dict[str, f
         # The quotation that was forced open is closed: the paper's Table 6.
         ("de", "E", "E“", 1, 1),
         ("de", "A", "E“", 0, 0),
-        # Either case, a small letter alone between the forced quote mark and the closing one.
-        ("es", "D", "d”", 1, 1),
         # The first character is enough for the authors: a word with it is right; no letter stands alone.
         ("de", "E", "Ecke“", 1, 0),
-        ("vi", "B", 'Bánh mì"', 1, 0),
-        # No later letter is sought by the authors, the other rule finds it.
-        ("fr", "C", "La réponse est C", 0, 1),
-        ("zh", "C", "答案是C”", 0, 1),
-        ("hi", "B", 'उत्तर B है"', 0, 1),
         # "Auto" is an A for the authors; the letter that stands alone is B.
         ("de", "A", "Auto, also B", 1, 0),
         # White space before the letter is none of it.
         ("ru", "B", " \n B»", 1, 1),
-        # A Cyrillic А is none for the authors; in quotes it is one.
-        ("ru", "A", "А»", 0, 1),
-        # A full-width letter likewise.
-        ("ja", "D", "Ｄ」", 0, 1),
         # A quotation opened once more is the first character.
         ("ja", "D", "「D」", 0, 1),
-        # A direction mark is the first character; the other rule drops it.
-        ("ar", "B", "\u200fB»", 0, 1),
-        # No letter of the five at all.
-        ("ja", "A", "ア」", 0, 0),
         # Nothing, which would stop the authors' code, is wrong.
         ("it", "A", "", 0, 0),
         ("pl", "A", " \n", 0, 0),
@@ -278,30 +240,3 @@ def test_a_file_that_lacks_the_forced_mark_may_open_the_quotation_itself() -> No
 def test_a_small_letter_is_found_behind_white_space_whether_or_not_the_forced_mark_is_in_the_text() -> None:
     # A tokenizer that marks the beginnings of words may well put a space between the mark and the letter.
     assert verdict("de", "B", " b“", " „") == verdict("de", "B", " „ b“", " „")
-
-
-@given(text=st.text() | st.text("ABCDEabe “„\"'\n .,А"))
-def test_scores_do_not_hang_on_whether_the_forced_mark_is_in_the_text(text: str) -> None:
-    if text.strip().startswith("„") or text[:1].isspace():
-        return
-    assert verdict("de", "B", f" „{text}", " „") == verdict("de", "B", text, " „")
-
-
-def test_notes_say_what_was_found_and_what_was_wanted() -> None:
-    items = [Item(id_, "de", "…", ("B",), "Wo?", " „") for id_ in ("a", "b")]
-    first, second = task(Path()).score(items, [Output("a", "", " „B“", "eos", 1), Output("b", "", " „", "eos", 0)])
-    assert (first.item, first.notes) == ("a", {"found": "B", "reference": "B"})
-    assert (second.item, second.notes["found"]) == ("b", "nothing (the response is empty)")
-
-
-def test_an_item_whose_key_is_no_letter_is_unscored_and_says_why() -> None:
-    (score,) = task(Path()).score([Item("q", "de", "…", ("F",))], [Output("q", "", "F", "eos", 1)])
-    assert score.values == {}
-    assert score.unscored == dict.fromkeys(RULES, "the key is none of A, B, C, D, E")
-
-
-def test_metrics_are_the_rules_the_authors_first() -> None:
-    assert [metric.name for metric in XCsqa.metrics] == RULES
-    # Paper, section 4.4: only the instruction in the language of the question.
-    assert XCsqa.promptings == ("xx:xx",)
-    assert not XCsqa.ranks

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from babeltune.errors import ItemsError
 from babeltune.measure.tasks import prompt
 from babeltune.measure.tasks.prompt import RELATIONS, Variant
-from babeltune.measure.tasks.xnli import ACCURACY, HUB, PER_TOKEN, Xnli
+from babeltune.measure.tasks.xnli import ACCURACY, HUB, PER_TOKEN, Xnli, choose
 from babeltune.records import ASSISTANT, HUMAN, Item, Output
 from taskwork import parquet, refused
 
@@ -125,13 +125,6 @@ def test_the_hubs_test_split_gives_the_same_items_and_train_is_not_read(tmp_path
     assert texts(plain) == PAIRS
 
 
-def test_a_hub_set_without_the_test_split_in_the_cache_says_how_to_get_it(cache: Path) -> None:
-    parquet(cache / "de" / "train-00000-of-00001.parquet", hub_rows([("a", "b", 0)]))
-    ((where, what),) = refused(Xnli(HUB))
-    assert where == "facebook/xnli"
-    assert "not in the local cache" in what
-
-
 @pytest.mark.parametrize(
     ("label", "relation"),
     [
@@ -199,15 +192,6 @@ def test_a_missing_column_is_named(tmp_path: Path, header: str, field: str) -> N
     ((where, what),) = refused(written(tmp_path, f"{header}\na\tb\t0\n"))
     assert where == "xnli.de.test.tsv:2"
     assert what.startswith(f"field '{field}': is missing")
-
-
-def test_a_sample_is_of_the_same_pairs_in_every_language_in_their_order(tmp_path: Path) -> None:
-    for language in ("de", "ru"):
-        rows = [(f"p{n}", f"h{n} {language}", n % 3) for n in range(50)]
-        written(tmp_path, project_file(rows), f"xnli.{language}.test.tsv")
-    drawn = {code: [item.id for item in Xnli(tmp_path, sample=9).items(code, "xx:xx")] for code in ("de", "ru")}
-    assert drawn["de"] == drawn["ru"] == sorted(drawn["de"], key=int)
-    assert len(set(drawn["de"])) == 9
 
 
 # Candidates and requests
@@ -288,12 +272,6 @@ def test_a_request_is_three_different_texts_from_an_empty_context(
             assert ASSISTANT not in text
 
 
-def test_there_is_one_prompting_and_all_is_ranked() -> None:
-    assert [metric.name for metric in Xnli.metrics] == [ACCURACY, PER_TOKEN]
-    assert Xnli.promptings == ("xx:xx",)
-    assert Xnli.ranks
-
-
 # Scores
 
 
@@ -335,6 +313,24 @@ def test_exactly_one_relation_is_right(loglikelihoods: list[float]) -> None:
     scores = [score_of(reference, ranked(loglikelihoods)) for reference in RELATIONS]
     assert sum(score.values[ACCURACY] for score in scores) == 1
     assert sum(score.values[PER_TOKEN] for score in scores) == 1
+
+
+VALUES = st.lists(st.integers(-4000, 0).map(lambda quarter: quarter / 4), min_size=1, max_size=5)
+
+
+@given(VALUES, st.integers(-100, 0), st.integers(1, 9))
+def test_the_choice_is_the_first_of_the_highest_whatever_all_share(values: list[float], common: int, n: int) -> None:
+    at = choose(values)
+    assert all(values[at] > other for other in values[:at])
+    assert all(values[at] >= other for other in values[at:])
+    assert choose([value + common for value in values]) == at
+    assert choose(values, [n] * len(values)) == at  # equal lengths leave the choice to the sums
+
+
+@pytest.mark.parametrize(("values", "lengths"), [([], None), ([-1.0, -2.0], [1])])
+def test_what_has_nothing_to_compare_is_refused(values: list[float], lengths: list[int] | None) -> None:
+    with pytest.raises(ValueError, match=r"empty|shorter"):
+        choose(values, lengths)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from babeltune.errors import ItemsError
 from babeltune.measure.tasks import prompt
 from babeltune.measure.tasks.xquad import HUB, XQuad
 from babeltune.records import Item, Output, Prompting, Sampling, chat_prompt
@@ -70,18 +69,6 @@ def test_the_hubs_parquet_gives_the_same_items_as_the_original_file(tmp_path: Pa
     assert len(task(HUB).items("es", "xx:xx")) == 1
 
 
-def test_parts_of_a_hub_set_are_read_in_their_order(cache: Path) -> None:
-    parquet(cache / "xquad.de" / "validation-00001-of-00002.parquet", [hub_row(BALLS)])
-    parquet(cache / "xquad.de" / "validation-00000-of-00002.parquet", [hub_row(OWNER)])
-    assert [item.id for item in task(HUB).items("de", "xx:xx")] == ["q2", "q1"]
-
-
-def test_a_hub_set_that_is_not_cached_says_how_to_get_it(cache: Path) -> None:
-    ((where, what),) = refused(task(HUB))
-    assert where == "google/xquad"
-    assert "not in the local cache" in what
-
-
 def test_a_file_with_the_language_alone_for_its_name_and_the_file_itself_are_found(tmp_path: Path) -> None:
     (tmp_path / "de.json").write_text(json.dumps(tree(BALLS)))
     assert task(tmp_path).items("de", "xx:xx") == task(tmp_path / "de.json").items("de", "xx:xx")
@@ -99,24 +86,6 @@ def test_several_answers_are_kept_once_each(tmp_path: Path) -> None:
     answers = [{"text": text, "answer_start": 15} for text in ("zwei", "zwei Bälle", " zwei")]
     (item,) = written(tmp_path, tree({**BALLS, "answers": answers})).items("de", "xx:xx")
     assert item.references == ("zwei", "zwei Bälle")
-
-
-def test_braces_in_passage_and_question_stay(tmp_path: Path) -> None:
-    asked = written(
-        tmp_path, tree({**BALLS, "question": "Was ist {context}?"}, context="Hier {question}, {0} und \\1.")
-    )
-    (item,) = asked.items("de", "xx:xx")
-    assert "\nHier {question}, {0} und \\1.\n" in item.prompt
-    assert "\nWas ist {context}?\n" in item.prompt
-
-
-def test_a_sample_is_of_the_same_questions_in_every_language_in_their_order(tmp_path: Path) -> None:
-    for language in ("de", "ru"):
-        written(tmp_path, tree(*({**BALLS, "id": f"q{n}"} for n in range(50))), language)
-    drawn = {code: [item.id for item in task(tmp_path, sample=9).items(code, "xx:xx")] for code in ("de", "ru")}
-    assert drawn["de"] == drawn["ru"] == sorted(drawn["de"], key=lambda id_: int(id_[1:]))
-    assert len(set(drawn["de"])) == 9
-    assert len(task(tmp_path).items("de", "xx:xx")) == len(task(tmp_path, sample=99).items("de", "xx:xx")) == 50
 
 
 # Wrong files
@@ -235,37 +204,12 @@ def test_wrong_rows_of_the_hubs_parquet_are_named_by_row_and_field(cache: Path) 
 
 
 @pytest.mark.parametrize(
-    "answers",
-    [
-        [{"text": "\ud800"}],
-        {"text": ["\ud800"]},
-    ],
+    ("texts", "what"), [(["\ud800"], "half a character"), ([" "], "is empty"), (["zwei", ""], "is empty")]
 )
-def test_half_a_character_in_an_answer_is_a_problem_in_either_form(tmp_path: Path, answers: object) -> None:
-    ((_, what),) = refused(written(tmp_path, tree({**BALLS, "answers": answers})))
-    assert "half a character" in what
-
-
-def test_a_wrong_answer_is_named_alike_in_either_form(tmp_path: Path) -> None:
-    forms: list[object] = [[{"text": " "}], {"text": [" "]}]
-    heads = {refused(written(tmp_path, tree({**BALLS, "answers": form})))[0][1].split(":")[0] for form in forms}
-    assert heads == {"field 'answers.text'"}
-
-
-def test_a_blank_answer_beside_a_good_one_is_treated_alike_in_either_form(tmp_path: Path) -> None:
-    forms: list[object] = [[{"text": "zwei"}, {"text": ""}], {"text": ["zwei", ""]}]
-    refused = []
-    for form in forms:
-        try:
-            written(tmp_path, tree({**BALLS, "answers": form})).items("de", "xx:xx")
-        except ItemsError:
-            refused.append(form)
-    assert len(refused) != 1
-
-
-def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
-    marked = b"\xef\xbb\xbf" + json.dumps(tree(BALLS)).encode()
-    assert len(written(tmp_path, marked).items("de", "xx:xx")) == 1
+def test_a_wrong_answer_is_named_alike_in_either_form(tmp_path: Path, texts: list[str], what: str) -> None:
+    for answers in ([{"text": text} for text in texts], {"text": texts}):
+        ((_, found),) = refused(written(tmp_path, tree({**BALLS, "answers": answers})))
+        assert found.startswith(f"field 'answers.text': {what}")
 
 
 # Requests
@@ -333,6 +277,7 @@ def verdict(language: str, question: str, reference: str, text: str, prefix: str
 @pytest.mark.parametrize(
     ("language", "question", "reference", "response", "paper", "code", "exact", "f1"),
     [
+        # The rules by themselves have goldens of their own (tests of metrics): here are cases in which they part.
         # Moses's rules make “ a ", which ends the answer; the reference begins the response.
         ("de", "Wie viele?", "zwei", "zwei“, denn so steht es dort.", 1, 1, 1, 1),
         # They make a no-break space between digits a dot, in response and reference; NFKC makes it a space.
@@ -341,38 +286,19 @@ def verdict(language: str, question: str, reference: str, text: str, prefix: str
         ("ru", "Сколько?", "308\u00a0000", "308 000»", 0, 0, 1, 1),
         # The code ends the answer at the apostrophe, d; ’ and ' differ; without punctuation both are dOr.
         ("es", "¿Qué premio?", "d’Or", "d'Or”", 0, 0, 1, 1),
-        # A repeated question goes: in the code in every language, in the paper's reading in German and Russian alone.
-        ("es", "¿Cuántos puntos?", "308", "¿Cuántos puntos? 308”", 0, 1, 1, 1),
-        ("de", "Wie viele?", "zwei", "Wie viele?\nzwei“", 1, 1, 1, 1),
-        ("ru", "Сколько?", "два", "Сколько? — два»", 1, 1, 1, 1),
         # Of a question that does not begin the response nothing goes: four tokens, one right, 2 * 1 / (4 + 1).
         ("de", "Wie viele?", "zwei", "Frage: Wie viele? zwei“", 0, 1, 0, 2 / 5),
         # A lead-in goes in the code alone; of two tokens one is right, the one wanted is there: 2 * 1 / (2 + 1).
         ("ru", "Какой цвет?", "красный", "это красный»", 0, 1, 0, 2 / 3),
-        ("hi", "कितने?", "दो", 'उत्तर: दो"', 0, 1, 0, 2 / 3),
-        # Punctuation at the beginning goes, so that a quotation opened once more does not end the answer.
-        ("zh", "第几名？", "第六名", "“第六名”。", 1, 1, 1, 1),
-        ("el", "Πόσα;", "έξι", "«έξι»", 1, 1, 1, 1),
-        # 」 ends nothing for the code, whose rules do not know it, and exact match knows it: 第六 is in 第六名, begins it.
-        # By characters two of three are right, both wanted are there: 2 * 2 / (3 + 2).
-        ("zh", "第几名？", "第六", "「第六名」是", 1, 1, 0, 4 / 5),
-        # The first line break ends the answer: what follows is not looked at.
-        ("el", "Πόσα;", "επτά", "έξι\nεπτά", 0, 0, 0, 0),
         # The reference ends at the 50th character, and at the 51st; F1 has no such end.
         ("de", "Wie viele?", "zwei", "x" * 45 + " zwei", 0, 1, 0, 2 / 3),
         ("de", "Wie viele?", "zwei", "x" * 46 + " zwei", 0, 0, 0, 2 / 3),
-        # Anywhere in it for the code, at the beginning in the paper's reading; one token of three.
-        ("de", "Wie viele?", "zwei", "es sind zwei“", 0, 1, 0, 1 / 2),
         # Within a word too, and at the beginning of one.
         ("de", "Wie viele?", "zwei", "zweiundzwanzig“", 1, 1, 0, 0),
         # Case counts for both; "the" is an article in English, so house is the one token too many.
         ("en", "Which one?", "red", 'the Red house"', 0, 0, 0, 2 / 3),
-        # Right to left.
-        ("ar", "كم؟", "اثنان", "اثنان» حسب النص", 1, 1, 1, 1),
         # Thai by characters, a vowel sign being one: three of three are right, three of six are there: 2 * 3 / (3 + 6).
         ("th", "กี่ลูก", "สองลูก", 'สอง"', 0, 0, 0, 2 / 3),
-        # Table 5: an English word where the passage has a German one.
-        ("de", "Mit wie vielen?", "zwei", 'two".\nIn the passage, it is stated that', 0, 0, 0, 0),
         # Only the quote mark that closes what was forced open: there is no answer, which is wrong.
         ("de", "Wie viele?", "zwei", "“", 0, 0, 0, 0),
     ],
@@ -413,12 +339,6 @@ def test_an_item_without_a_reference_is_unscored_under_every_rule_and_says_why()
     assert score.values == {}
     assert set(score.unscored) == set(RULES)
     assert all(score.unscored.values())
-
-
-def test_metrics_are_the_rules_the_papers_first() -> None:
-    assert [metric.name for metric in XQuad.metrics] == RULES
-    assert XQuad.promptings == ("xx:xx", "en:xx")
-    assert not XQuad.ranks
 
 
 # Real data

@@ -67,31 +67,59 @@ def test_a_step_at_two_shows_two_necessary_and_sufficient() -> None:
     )
 
 
-def test_several_further_mixes_are_named_as_a_span() -> None:
-    curve = dict.fromkeys(MEMBERS, 0.93) | {"mono": 0.3}
-    assert tail(judged(curve)) == "two languages are necessary and sufficient, three to six add nothing measurable."
-
-
-def test_a_flat_high_curve_refutes_that_a_second_language_is_necessary() -> None:
-    found = judged({"mono": 0.93, "multi-2": 0.93, "multi-3": 0.93})
-    assert (found.necessary, found.sufficient) == ("refuted", 1)
-    assert found.sentence == START.format(3, 3) + "a second language adds less than 0.1, so one does as well."
-
-
-def test_a_flat_low_curve_does_not_say_that_one_language_is_enough_to_answer() -> None:
-    found = judged({"mono": 0.1, "multi-2": 0.1, "multi-3": 0.1})
-    assert (found.necessary, found.sufficient) == ("refuted", 1)
-    assert found.sentence == START.format(0, 0) + "a second language adds less than 0.1, so one does as well."
-
-
-def test_too_few_items_show_nothing_even_where_the_mixes_answer_alike() -> None:
+CURVES = {
+    "several further mixes are named as a span": (
+        (0.3, 0.93, 0.93, 0.93, 0.93, 0.93), 80, "shown", 2,
+        "0, 3: two languages are necessary and sufficient, three to six add nothing measurable.",
+    ),
+    "a flat high curve refutes that a second language is necessary": (
+        (0.93, 0.93, 0.93), 80, "refuted", 1, "3, 3: a second language adds less than 0.1, so one does as well."
+    ),
+    "a flat low curve does not say that one language is enough to answer": (
+        (0.1, 0.1, 0.1), 80, "refuted", 1, "0, 0: a second language adds less than 0.1, so one does as well."
+    ),
     # Wilson's bound for 0 of 24 is 0.138, above the margin: 24 prompts cannot rule out a gain of 0.1.
-    found = judged({"mono": 0.93, "multi-2": 0.93, "multi-3": 0.93}, n=24)
-    assert (found.necessary, found.sufficient) == ("not shown", None)
-    assert tail(found) == (
-        "that a second language is necessary is not shown (+0.00, 95 % -0.14 to +0.14); "
-        "that two are sufficient is not shown: three may add 0.1 or more (+0.00, 95 % -0.14 to +0.14)."
-    )
+    "too few items show nothing even where the mixes answer alike": (
+        (0.93, 0.93, 0.93), 24, "not shown", None,
+        "3, 3: that a second language is necessary is not shown (+0.00, 95 % -0.14 to +0.14); "
+        "that two are sufficient is not shown: three may add 0.1 or more (+0.00, 95 % -0.14 to +0.14).",
+    ),
+    "a slow rise says that the third language still adds": (
+        (0.2, 0.5, 0.8), 80, "shown", None,
+        "0, 0: a second language is necessary (…), and three still add to two (…).",
+    ),
+    "a rise that ends at three says that three are sufficient": (
+        (0.2, 0.5, 0.9, 0.9), 80, "shown", 3,
+        "0, 0: a second language is necessary (…), three are sufficient (four minus three: …).",
+    ),
+    "a step at three does not say that one is enough": (
+        (0.3, 0.3, 0.9), 80, "refuted", None, "0, 0: a second language adds less than 0.1, but three add to one (…)."
+    ),
+    "a gain below the margin is told as one": (
+        (0.5, 0.54), 300, "shown", 1,
+        "0, 0: a second language adds measurably (…), but less than 0.1, so one does as well.",
+    ),
+    "a further gain below the margin is not told as nothing measurable": (
+        (0.3, 0.9, 0.94), 300, "shown", 2,
+        "0, 3: two languages are necessary and sufficient, three add less than 0.1.",
+    ),
+    "a fall is told as one": (
+        (0.9, 0.5, 0.5), 80, "refuted", 1, "3, 0: a second language takes something away (…), so one does better."
+    ),
+}  # fmt: skip
+"""Claim -> shares under mixes of one language and more, items, findings, and the sentence: unseen languages that the first
+two mixes answer, then its end, in which any interval may stand for an ellipsis."""
+
+
+@pytest.mark.parametrize(("shares", "n", "necessary", "sufficient", "said"), CURVES.values(), ids=CURVES)
+def test_what_a_curve_shows_and_how_it_is_told(
+    shares: Sequence[float], n: int, necessary: str, sufficient: int | None, said: str
+) -> None:
+    found = judged(dict(zip(MEMBERS, shares, strict=False)), n=n)
+    assert (found.necessary, found.sufficient) == (necessary, sufficient)
+    counts, _, ending = said.partition(": ")
+    expected = START.format(*counts.split(", ")) + ending
+    assert re.fullmatch(re.escape(expected).replace("…", RANGE), found.sentence)
 
 
 def test_a_noisy_gain_is_not_shown() -> None:
@@ -103,43 +131,6 @@ def test_a_noisy_gain_is_not_shown() -> None:
     assert gain.low <= 0 < 0.1 <= gain.high
     assert (found.necessary, found.sufficient) == ("not shown", None)
     assert re.fullmatch(rf"that a second language is necessary is not shown \({RANGE}\)\.", tail(found))
-
-
-def test_a_slow_rise_says_that_the_third_language_still_adds() -> None:
-    found = judged({"mono": 0.2, "multi-2": 0.5, "multi-3": 0.8})
-    assert (found.necessary, found.sufficient) == ("shown", None)
-    assert re.fullmatch(
-        rf"a second language is necessary \({RANGE}\), and three still add to two \({RANGE}\)\.", tail(found)
-    )
-
-
-def test_a_rise_that_ends_at_three_says_that_three_are_sufficient() -> None:
-    found = judged({"mono": 0.2, "multi-2": 0.5, "multi-3": 0.9, "multi-4": 0.9})
-    assert (found.necessary, found.sufficient) == ("shown", 3)
-    assert re.fullmatch(
-        rf"a second language is necessary \({RANGE}\), three are sufficient \(four minus three: {RANGE}\)\.",
-        tail(found),
-    )
-
-
-def test_a_step_at_three_does_not_say_that_one_is_enough() -> None:
-    found = judged({"mono": 0.3, "multi-2": 0.3, "multi-3": 0.9})
-    assert (found.necessary, found.sufficient) == ("refuted", None)
-    assert re.fullmatch(rf"a second language adds less than 0\.1, but three add to one \({RANGE}\)\.", tail(found))
-
-
-def test_a_gain_below_the_margin_is_told_as_one() -> None:
-    found = judged({"mono": 0.5, "multi-2": 0.54}, n=300)
-    assert (found.necessary, found.sufficient) == ("shown", 1)
-    assert re.fullmatch(
-        rf"a second language adds measurably \({RANGE}\), but less than 0\.1, so one does as well\.", tail(found)
-    )
-
-
-def test_a_further_gain_below_the_margin_is_not_told_as_nothing_measurable() -> None:
-    found = judged({"mono": 0.3, "multi-2": 0.9, "multi-3": 0.94}, n=300)
-    assert found.contrasts[-1].interval.low > 0
-    assert tail(found) == "two languages are necessary and sufficient, three add less than 0.1."
 
 
 def test_two_mixes_only() -> None:
@@ -395,12 +386,6 @@ def test_tiers_shares_and_a_line_through_the_gains_where_pretraining_is_known() 
     bare = judged({"mono": 0.3, "multi-2": 0.5}, codes=codes)
     assert bare.fit is None
     assert {(one.tier, one.share) for one in bare.by_language} == {(None, None)}
-
-
-def test_a_fall_is_told_as_one() -> None:
-    found = judged({"mono": 0.9, "multi-2": 0.5, "multi-3": 0.5})
-    assert (found.necessary, found.sufficient) == ("refuted", 1)
-    assert re.fullmatch(rf"a second language takes something away \({RANGE}\), so one does better\.", tail(found))
 
 
 @pytest.mark.parametrize(

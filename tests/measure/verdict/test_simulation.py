@@ -121,7 +121,7 @@ def test_taking_seeds_for_items_claims_too_much() -> None:
 
 
 def main(worlds: int = 400) -> None:
-    """The table of docs/verdict.md: ``python tests/measure/test_simulation.py``."""
+    """The table of docs/verdict.md: ``python tests/measure/verdict/test_simulation.py``."""
     print(
         "| curve | items | seeds | shown | in some language | refuted | 1 enough | 2 enough |\n|---|---|---|---|---|---|---|---|"
     )

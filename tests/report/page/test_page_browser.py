@@ -26,6 +26,8 @@ SHOWN = (
     "{{7*7}} ⟨U+202E⟩gnp.exe⟨U+2066⟩⟨U+001B⟩[31mred⟨U+0000⟩ ⟨U+2028⟩\ufeff half ⟨U+D83D⟩ 'q' \"q\" `q` javascript:alert(1) & &lt;"
 )
 
+FIGURE = "document.querySelector('[data-figure]')"
+
 
 @pytest.fixture(scope="module")
 def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
@@ -72,16 +74,21 @@ def small() -> Results:
     )
 
 
+def texts(window: Browser, selector: str) -> list[str]:
+    """Of all elements that a selector finds."""
+    return list(window.run(f"[...document.querySelectorAll({json.dumps(selector)})].map((one) => one.textContent)"))
+
+
 def cells(window: Browser, column: int) -> list[str]:
-    return list(
-        window.run(
-            f"[...document.querySelectorAll('.grid-of-cells tbody tr')].map((row) => row.cells[{column}].textContent)"
-        )
-    )
+    return texts(window, f".grid-of-cells tbody tr > :nth-child({column + 1})")
 
 
 def listed(window: Browser) -> list[str]:
-    return list(window.run("[...document.querySelectorAll('#list [role=option] small')].map((one) => one.textContent)"))
+    return texts(window, "#list [role=option] small")
+
+
+def columns(window: Browser) -> list[str]:
+    return texts(window, ".grid-of-cells thead tr > *")
 
 
 def choose(window: Browser, selector: str, value: str, event: str = "change") -> None:
@@ -90,9 +97,10 @@ def choose(window: Browser, selector: str, value: str, event: str = "change") ->
     )
 
 
-def columns(window: Browser) -> list[str]:
-    return list(
-        window.run("[...document.querySelectorAll('.grid-of-cells thead tr > *')].map((one) => one.textContent)")
+def scroll(window: Browser) -> None:
+    """Through the whole page, so that all that is drawn when it is seen is drawn."""
+    window.run(
+        "(async () => { for (let y = 0; y < document.body.scrollHeight; y += 600) { scrollTo(0, y); await new Promise((resolve) => setTimeout(resolve, 30)); } })()"
     )
 
 
@@ -211,26 +219,19 @@ def test_the_lines_of_an_answer_tell_their_languages_and_where_they_flip(see: An
     assert window.run("[...document.querySelectorAll('#item .text .said')].map((line) => line.className)") == [
         "said asked", "said", "said english", "said english", "said other",
     ]  # fmt: skip
-    assert window.run("[...document.querySelectorAll('#item .chip')].map((one) => one.textContent)") == [
-        "de",
-        "→ en",
-        "→ fr",
-    ]
-    assert window.run("document.querySelector('#item .mark').textContent") == "unscored: empty"
+    assert texts(window, "#item .chip") == ["de", "→ en", "→ fr"]
+    assert texts(window, "#item .mark") == ["unscored: empty"]
 
 
 def test_the_judge_gives_its_reasons(see: Any, small: Results) -> None:
     window = see(small)
     window.until("document.querySelector('#item details.judge') !== null")
-    assert (
-        window.run("document.querySelector('#item details.judge p').textContent")
-        == small.items[0]["notes"]["reasoning"]
-    )
+    assert texts(window, "#item details.judge p")[0] == small.items[0]["notes"]["reasoning"]
 
 
 def test_marks_of_figures_say_what_they_are_to_pointer_and_keys(see: Any, small: Results) -> None:
     window = see(small)
-    window.run("document.querySelector('[data-figure]').scrollIntoView()")
+    window.run(f"{FIGURE}.scrollIntoView()")
     window.until("document.querySelector('[data-figure] svg[role=img]') !== null")
     window.run("document.querySelector('[data-figure] svg[role=img]').focus()")
     window.press("ArrowRight", "ArrowRight")
@@ -252,19 +253,16 @@ def test_marks_of_figures_say_what_they_are_to_pointer_and_keys(see: Any, small:
 
 def test_a_mix_is_hidden_by_its_legend_and_lines_take_the_place_of_bars(see: Any, small: Results) -> None:
     window = see(small)
-    window.run("document.querySelector('[data-figure]').scrollIntoView()")
+    window.run(f"{FIGURE}.scrollIntoView()")
     window.until("document.querySelector('[data-figure] .bar') !== null")
-    before = window.run("document.querySelectorAll('[data-figure]')[0].querySelectorAll('.plot rect.bar').length")
-    window.run("document.querySelectorAll('[data-figure]')[0].querySelectorAll('button.key')[1].click()")
-    assert (
-        window.run("document.querySelectorAll('[data-figure]')[0].querySelectorAll('.plot rect.bar').length")
-        == before - 4
-    )
+    before = window.run(f"{FIGURE}.querySelectorAll('.plot rect.bar').length")
+    window.run(f"{FIGURE}.querySelectorAll('button.key')[1].click()")
+    assert window.run(f"{FIGURE}.querySelectorAll('.plot rect.bar').length") == before - 4
     assert window.run("location.hash") == "#figures?hide=mono"
     choose(window, "[data-figure] [data-of=view] select", "lines")
-    assert window.run("document.querySelectorAll('[data-figure]')[0].querySelectorAll('.plot path.line').length") == 4
+    assert window.run(f"{FIGURE}.querySelectorAll('.plot path.line').length") == 4
     window.run("history.back()")
-    window.until("document.querySelectorAll('[data-figure]')[0].querySelectorAll('.plot path.line').length === 0")
+    window.until(f"{FIGURE}.querySelectorAll('.plot path.line').length === 0")
 
 
 def test_sets_of_languages_with_different_budgets_are_lines_over_them(see: Any) -> None:
@@ -274,14 +272,10 @@ def test_sets_of_languages_with_different_budgets_are_lines_over_them(see: Any) 
         for n in (10, 100, 400)
     }
     window = see(worlds.study(languages=("en", "es", "de"), mixes=mixes, items=1))
-    window.run("document.querySelector('[data-figure]').scrollIntoView()")
+    window.run(f"{FIGURE}.scrollIntoView()")
     window.until("document.querySelector('[data-figure] path.line') !== null")
-    assert (
-        window.run("document.querySelectorAll('[data-figure]')[0].querySelectorAll('path.line').length") == 6
-    )  # two sets, three languages
-    assert "A line" in window.run(
-        "document.querySelector('[data-figure] figcaption').textContent"
-    ) or "a line" in window.run("document.querySelector('[data-figure] figcaption').textContent")
+    assert window.run(f"{FIGURE}.querySelectorAll('path.line').length") == 6  # two sets, three languages
+    assert "a line" in texts(window, "[data-figure] figcaption")[0].lower()
 
 
 def test_hostile_text_is_shown_as_text_wherever_it_stands(see: Any, small: Results) -> None:
@@ -305,9 +299,7 @@ def test_hostile_text_is_shown_as_text_wherever_it_stands(see: Any, small: Resul
         histogram=({**small.histogram[0], "model": ATTACK, "mix": ATTACK}, *small.histogram),
     )  # fmt: skip
     window = see(found)
-    window.run(
-        "(async () => { for (let y = 0; y < document.body.scrollHeight; y += 600) { scrollTo(0, y); await new Promise((resolve) => setTimeout(resolve, 30)); } })()"
-    )
+    scroll(window)
     window.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     window.until("document.querySelector('#item .text') !== null")
     assert window.run("document.title") != "run"
@@ -315,9 +307,8 @@ def test_hostile_text_is_shown_as_text_wherever_it_stands(see: Any, small: Resul
         window.run("document.querySelectorAll('img, b:not(#item header b):not(#verdict details b), iframe').length")
         == 0
     )
-    assert window.run("document.querySelector('#item .text bdi').textContent") == SHOWN
-    assert window.run("document.querySelector('#item .asked').textContent") == SHOWN
-    assert SHOWN in window.run("document.querySelector('#item .judge').textContent")
+    assert texts(window, "#item .text bdi, #item .asked") == [SHOWN, SHOWN]
+    assert SHOWN in texts(window, "#item .judge")[0]
     shown = window.run("document.body.textContent")
     for steering in ("\u202e", "\u2066", "\x1b", "\x00", "\u2028"):
         assert steering not in shown
@@ -327,9 +318,7 @@ def test_hostile_text_is_shown_as_text_wherever_it_stands(see: Any, small: Resul
 @pytest.mark.parametrize("width", [360, 768, 1440])
 def test_nothing_is_wider_than_the_window(see: Any, small: Results, width: int) -> None:
     window = see(small, width=width)
-    window.run(
-        "(async () => { for (let y = 0; y < document.body.scrollHeight; y += 600) { scrollTo(0, y); await new Promise((resolve) => setTimeout(resolve, 30)); } })()"
-    )
+    scroll(window)
     assert window.run("document.documentElement.scrollWidth") <= width
     out = window.run(
         "[...document.querySelectorAll('.plot svg text')].filter((one) => { const box = one.getBoundingClientRect(), svg = one.ownerSVGElement.getBoundingClientRect(); return box.left < svg.left - 1 || box.right > svg.right + 1; }).map((one) => one.textContent)"
@@ -351,7 +340,5 @@ def test_nothing_is_wider_than_the_window(see: Any, small: Results, width: int) 
 )  # fmt: skip
 def test_studies_of_all_shapes_are_drawn(see: Any, shape: dict[str, Any]) -> None:
     window = see(worlds.study(**{"items": 1, **shape}))
-    window.run(
-        "(async () => { for (let y = 0; y < document.body.scrollHeight; y += 600) { scrollTo(0, y); await new Promise((resolve) => setTimeout(resolve, 30)); } })()"
-    )
+    scroll(window)
     assert window.run("document.querySelectorAll('.board .plot svg').length") > 0

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import csv
-import hashlib
 import io
 import json
 import re
@@ -17,7 +15,7 @@ from babeltune.measure.judge.rubric import LEVELS
 from babeltune.measure.raters.ratings import read_ratings
 from babeltune.report.page.sheet import COLUMNS, Entry, Sheet, page, table
 from browser import Browser, browser, chromium
-from markup import Parsed
+from markup import OUTWARD, STEERING, Parsed
 
 HOSTILE = (
     "</script><script>document.title = 'run'</script>",
@@ -32,7 +30,6 @@ HOSTILE = (
     "a;=1+1",
     "\U0001f600 中文 مرحبا, \t tab\r\nand line",
 )
-STEERING = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def sheet(*responses: str, prompt: str = "Was ist ein Hund?") -> Sheet:
@@ -64,24 +61,12 @@ def test_text_changes_no_element_and_reaches_the_data_as_it_is(text: str) -> Non
     assert not STEERING.search(page(sheet(text, prompt=text)))
 
 
-def test_the_policy_allows_the_one_script_and_the_one_style_and_no_network() -> None:
+def test_the_page_runs_its_one_script_and_asks_nobody() -> None:
     found = Parsed(page(sheet("a")))
-    (_, style), _, (_, script) = found.inside
-    (content,) = [attrs["content"] for tag, attrs in found.elements if tag == "meta" and attrs.get("http-equiv")]
-    sha = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (script, style)]
-    assert content == (
-        f"default-src 'none'; script-src 'sha256-{sha[0]}'; style-src 'sha256-{sha[1]}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    outward = {"src", "href", "srcset", "action", "data", "style", "formaction"}
-    for tag, attrs in found.elements:
-        assert not outward & set(attrs)
-        assert not [name for name in attrs if name.startswith("on")]
-        assert tag not in ("iframe", "object", "embed", "link", "base", "form", "img")
-    makers = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|createContextualFragment"
-    callers = r"\beval\b|\bFunction\(|\bfetch\(|XMLHttpRequest|WebSocket|sendBeacon|\bimport\(|https?://"
-    assert not re.search(f"{makers}|{callers}", script)
-    assert not re.search(r"url\(|@import|//", style)
+    found.assert_alone()
+    assert len(found.inside) == 3
+    assert "http" not in found.inside[2][1]
+    assert not any(OUTWARD & set(attrs) for _, attrs in found.elements)
 
 
 def test_the_page_and_the_table_hold_ids_prompts_and_responses_and_no_more() -> None:

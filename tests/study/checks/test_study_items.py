@@ -116,14 +116,19 @@ def test_a_language_that_a_task_has_no_prompt_for_is_told_once_with_those_it_has
 
 @pytest.mark.parametrize(
     ("name", "code", "file"),
-    [("xquad", "th", "xquad.th.json"), ("xcsqa", "pl", "dev.jsonl"), ("xnli", "th", "xnli.th.test.tsv")],
+    [
+        ("dialogue", "ca", "ca.jsonl"),
+        ("xquad", "th", "xquad.th.json"),
+        ("xcsqa", "pl", "dev.jsonl"),
+        ("xnli", "th", "xnli.th.test.tsv"),
+    ],
 )
 def test_a_language_without_items_is_told_once_with_the_file(
     tmp_path: Path, model: Path, name: str, code: str, file: str
 ) -> None:
     problem = only(problems(tmp_path, model, **few(tmp_path), tasks={name: {"languages": ["en", code]}}))
     assert problem.where.endswith(file)
-    assert problem.what == "there is no such file"
+    assert (problem.what, problem.line) == ("there is no such file", 5)
 
 
 def test_broken_items_are_told_once_though_both_promptings_read_them(tmp_path: Path, model: Path) -> None:

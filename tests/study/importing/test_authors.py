@@ -128,14 +128,10 @@ def test_a_judge_without_outputs_brings_the_answers_itself(tmp_path: Path) -> No
     assert len(found.problems) == 1
 
 
-def test_numbers_of_an_eval_file(tmp_path: Path) -> None:
+def test_a_nominal_agreement_of_zero_is_the_quirk_of_the_map_and_any_other_a_number_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.eval"
     release.agreement(path, 0.391, 0.39, 805)
     assert agreement(path) == ({"agreement": 0.391, "agreement-nominal": 0.39, "n": 805.0}, [])
-
-
-def test_a_nominal_agreement_of_zero_is_the_quirk_of_the_map_and_not_a_number(tmp_path: Path) -> None:
-    path = tmp_path / "a.eval"
     release.agreement(path, 0.32, 0.0, 805)
     assert agreement(path) == ({"agreement": 0.32, "n": 805.0}, [])
 

@@ -174,14 +174,17 @@ def test_a_killed_import_goes_on_and_ends_with_the_same_bytes(tmp_path: Path, at
 def test_scoring_again_needs_no_release(tmp_path: Path) -> None:
     place = release.whole(tmp_path / "place", codes=("de",), seeds=(0,))
     folder = Folder(tmp_path / "kew")
-    imported(place, folder.root)
+    run(survey([place]), [place], folder, identifier="released", protocol="as-run")
     for path in sorted(place.rglob("*"), reverse=True):
         path.unlink() if path.is_file() else path.rmdir()
-    done = rescore(folder, "lid176", "as-run")
+    done = rescore(folder, "lid176")
     row = next(row for row in done.results.rows if row["task"] == "dialogue")
     assert row["signature"].startswith("lid:lid176|")
     assert row["metric"] == "helpfulness-prompt-lid"
     assert folder.manifest().identifier == "lid176"
+    next((folder.root / "generate").glob("*dialogue*/answers.jsonl")).write_text('{"item": {}}\n')
+    with pytest.raises(StoreError, match=r"answers\.jsonl: cannot be read \(.*\)\. Import again"):
+        rescore(folder, "lid176")
 
 
 def test_duplicates_links_and_strange_files_are_told_and_the_first_counts(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from babeltune.data.sources import Columns, Source
 from babeltune.errors import Problem, StudyError
 from babeltune.finetune.recipe import PRESETS, LoraRecipe
 from babeltune.measure.statistics.intervals import Resampling
-from babeltune.study.spec.study import ModelSpec
+from babeltune.study.spec.study import ModelSpec, Study
 from babeltune.study.spec.studyfile import Parsed, parse
 from opening import only
 
@@ -36,6 +36,12 @@ def read(folder: Path, text: str) -> Parsed:
     return parse(path)
 
 
+def good(folder: Path, text: str) -> Study:
+    study = read(folder, text).study
+    assert study is not None
+    return study
+
+
 def problems(folder: Path, text: str) -> list[Problem]:
     parsed = read(folder, text)
     assert (parsed.study is None) == bool(parsed.problems)
@@ -54,23 +60,21 @@ def refusal(folder: Path, content: str | bytes) -> Problem:
 
 
 def test_a_good_file_becomes_a_study_with_the_papers_defaults(tmp_path: Path) -> None:
-    study = read(tmp_path, GOOD).study
-    assert study is not None
+    study = good(tmp_path, GOOD)
     assert dict(study.mixes["multi-2"]) == {"en": 8, "es": 4}
     assert study.tasks.asked["dialogue"].languages == ("en", "es")
     # Paper, section 4.1 (nucleus p 0.9, temperature 0.8), Limitations (confidence 0.8) and section 3.3 (rank 64, alpha 16).
     assert (study.sampling.top_p, study.sampling.temperature, study.label.threshold) == (0.9, 0.8, 0.8)
     assert (study.recipe.rank, study.recipe.alpha) == (64, 16)
     # Section 3.2: 3,200 chats, 200 of each other language, in the order of their number in Guanaco.
-    assert (study.mixing.main, study.mixing.size, study.mixing.each) == ("en", 3200, 200)
+    assert (study.mixing.main, study.mixing.size, study.mixing.each, study.mixing.seed) == ("en", 3200, 200, 42)
     assert study.mixing.order == ("es", "ru", "de", "zh", "fr")
     # As the paper says, not as its code does, and no test prompt in training, unless it is asked for.
     assert (study.mixing.protocol, study.label.protocol, study.mixing.overlap) == ("as-paper", "as-paper", "refuse")
 
 
 def test_a_study_cannot_be_changed_after_reading(tmp_path: Path) -> None:
-    study = read(tmp_path, GOOD).study
-    assert study is not None
+    study = good(tmp_path, GOOD)
     with pytest.raises(ValueError, match="frozen"):
         study.study = "other"  # type: ignore[misc]
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -164,15 +168,13 @@ def test_a_margin_is_of_a_metric_with_a_verdict_and_within_its_span(
 
 
 def test_margins_are_shares_of_a_metrics_span_but_where_they_are_given(tmp_path: Path) -> None:
-    found = read(tmp_path, GOOD + "verdict: {margin: 0.2, margins: {accuracy: 0.03}}\n").study
-    assert found is not None
+    found = good(tmp_path, GOOD + "verdict: {margin: 0.2, margins: {accuracy: 0.03}}\n")
     names = ("agreement", "helpfulness", "sari-weighted", "accuracy")
     assert [found.verdict.margin_of(name) for name in names] == pytest.approx([0.2, 1.0, 8.0, 0.03])
 
 
 def test_as_run_statistics_take_outputs_for_independent(tmp_path: Path) -> None:
-    found = read(tmp_path, GOOD + "statistics: {protocol: as-run, method: bca, resamples: 1000, seed: 1}\n").study
-    assert found is not None
+    found = good(tmp_path, GOOD + "statistics: {protocol: as-run, method: bca, resamples: 1000, seed: 1}\n")
     assert found.statistics.how == Resampling("bca", "rows", 1000, 1)
 
 
@@ -190,6 +192,11 @@ def test_missing_fields_are_all_named(tmp_path: Path) -> None:
         ("en: 12", "en: 12, No: 3", "mixes.mono.No", 5),
         ("      - es", "      - no", "tasks.dialogue.languages[1]", 13),
         ("  mono:", "  yes:", "mixes.yes", 5),
+        ("{en: 12}", "{without: no}", "mixes.mono.without", 5),
+        ("{en: 12}", "{multi: 2, order: [no]}", "mixes.mono.order[0]", 5),
+        ("mixes:", "mixing: {order: [no]}\nmixes:", "mixing.order[0]", 4),
+        ("mixes:", "mixing: {main: no}\nmixes:", "mixing.main", 4),
+        (GOOD[GOOD.index("mixes:") : GOOD.index("tasks:")], "mixes: [no]\n", "mixes", 4),
     ],
 )
 def test_a_bare_no_is_said_once_to_need_quotes(tmp_path: Path, was: str, now: str, where: str, line: int) -> None:
@@ -200,8 +207,7 @@ def test_a_bare_no_is_said_once_to_need_quotes(tmp_path: Path, was: str, now: st
 
 
 def test_a_quoted_no_is_norwegian(tmp_path: Path) -> None:
-    study = read(tmp_path, GOOD.replace("en: 12", '"no": 12').replace("- es", "- 'no'")).study
-    assert study is not None
+    study = good(tmp_path, GOOD.replace("en: 12", '"no": 12').replace("- es", "- 'no'"))
     assert dict(study.mixes["mono"]) == {"no": 12}
     assert study.tasks.asked["dialogue"].languages == ("en", "no")
 
@@ -246,25 +252,13 @@ def test_base_is_no_name_for_a_mix(tmp_path: Path) -> None:
     assert "names the untuned model" in problem.what
 
 
-@pytest.mark.parametrize(
-    ("wrong", "what", "fix"),
-    [
-        ("German", "unknown language 'German'", "Did you mean 'de' (German)?"),
-        ("deu_Latn", "unknown language 'deu_Latn'", "Did you mean 'de' (German)?"),
-        ("Germann", "unknown language 'Germann'", "Did you mean 'de' (German)?"),
-    ],
-)
-def test_an_unknown_language_is_met_with_the_nearest(tmp_path: Path, wrong: str, what: str, fix: str) -> None:
+@pytest.mark.parametrize("wrong", ["German", "deu_Latn", "Germann"])
+def test_an_unknown_language_is_met_with_the_nearest(tmp_path: Path, wrong: str) -> None:
+    told = f"unknown language '{wrong}'", "Did you mean 'de' (German)?"
     assert problems(tmp_path, GOOD.replace("en: 12", f"{wrong}: 12").replace("- es", f"- {wrong}")) == [
-        Problem(f"mixes.mono.{wrong}", what, fix, 5),
-        Problem("tasks.dialogue.languages[1]", what, fix, 13),
+        Problem(f"mixes.mono.{wrong}", *told, 5),
+        Problem("tasks.dialogue.languages[1]", *told, 13),
     ]
-
-
-def test_an_unknown_language_unlike_any_is_met_with_all(tmp_path: Path) -> None:
-    problem = only(problems(tmp_path, GOOD.replace("en: 12", "xq: 12")))
-    assert problem.what == "unknown language 'xq'"
-    assert problem.fix.startswith("Known languages: en, de, fr")
 
 
 def test_an_unknown_language_of_a_task_is_met_with_those_that_it_has(tmp_path: Path) -> None:
@@ -311,11 +305,6 @@ def test_a_value_out_of_range_is_named_with_line_and_what_would_be_right(
     assert (problem.where, problem.line) == (where, 14)
     assert problem.what
     assert len(problem.fix) > len("Mend it.")
-
-
-def test_the_text_of_a_problem_has_line_field_value_and_remedy(tmp_path: Path) -> None:
-    problem = only(problems(tmp_path, GOOD + "recipe:\n  rank: -4\n"))
-    assert str(problem) == "line 15, recipe.rank: -4 is not allowed. It should be greater than or equal to 1."
 
 
 def test_a_lone_text_in_place_of_a_list_is_told_so(tmp_path: Path) -> None:
@@ -386,24 +375,18 @@ def test_a_model_is_called_by_the_last_part_of_its_id() -> None:
     ]  # fmt: skip
 
 
-def test_a_bare_model_id_stands_for_the_long_form(tmp_path: Path) -> None:
-    short, long = (read(tmp_path, GOOD.replace("[smollm2-135m]", text)).study for text in ("[a/b]", "[{id: a/b}]"))
-    assert short is not None
-    assert short == long
-
-
-def test_bare_chats_stand_for_the_long_form(tmp_path: Path) -> None:
-    short, long = (
-        read(tmp_path, GOOD.replace("chats: pocket", f"chats: {text}")).study for text in ("a/b", "{at: a/b}")
-    )
-    assert short is not None
-    assert short == long
+@pytest.mark.parametrize(
+    ("was", "short", "long"),
+    [("[smollm2-135m]", "[a/b]", "[{id: a/b}]"), ("chats: pocket", "chats: a/b", "chats: {at: a/b}")],
+    ids=["model", "chats"],
+)
+def test_a_bare_id_stands_for_the_long_form(tmp_path: Path, was: str, short: str, long: str) -> None:
+    assert good(tmp_path, GOOD.replace(was, short)) == good(tmp_path, GOOD.replace(was, long))
 
 
 def test_chats_are_read_into_the_frozen_record_that_reading_takes(tmp_path: Path) -> None:
     text = "{at: a/b, revision: main, config: de, splits: [train, test], columns: {prompt: q, answer: a, context: c}}"
-    study = read(tmp_path, GOOD.replace("chats: pocket", f"chats: {text}")).study
-    assert study is not None
+    study = good(tmp_path, GOOD.replace("chats: pocket", f"chats: {text}"))
     assert study.chats == Source("a/b", "main", "de", ("train", "test"), None, Columns("q", "a", "c"))
 
 
@@ -422,18 +405,12 @@ def test_chats_are_read_into_the_frozen_record_that_reading_takes(tmp_path: Path
         ("{at: a/b, shape: alpacca}", "chats.shape"),
         ("{at: a/b, columns: {prompt: q}}", "chats.columns.answer"),
         ("{at: a/b, columns: [q, a]}", "chats.columns"),
+        ("{at: a/b, shape: alpaca, columns: {prompt: q, answer: a}}", "chats"),
     ],
 )
 def test_chats_of_the_wrong_form_are_told_with_field_and_line(tmp_path: Path, text: str, where: str) -> None:
     problem = only(problems(tmp_path, GOOD.replace("chats: pocket", f"chats: {text}")))
     assert (problem.where, problem.line) == (where, 3)
-    assert problem.fix
-
-
-def test_shape_and_columns_together_are_told_with_a_remedy(tmp_path: Path) -> None:
-    text = "{at: a/b, shape: alpaca, columns: {prompt: q, answer: a}}"
-    problem = only(problems(tmp_path, GOOD.replace("chats: pocket", f"chats: {text}")))
-    assert problem.where == "chats"
     assert problem.fix
 
 
@@ -448,10 +425,7 @@ def test_shape_and_columns_together_are_told_with_a_remedy(tmp_path: Path) -> No
     ],
 )
 def test_a_recipe_may_begin_from_a_preset(tmp_path: Path, text: str, expected: LoraRecipe) -> None:
-    (tmp_path / "s.yaml").write_text(GOOD + f"recipe: {text}\n", encoding="utf-8")
-    study = parse(tmp_path / "s.yaml").study
-    assert study is not None
-    assert study.recipe == expected
+    assert good(tmp_path, GOOD + f"recipe: {text}\n").recipe == expected
 
 
 @pytest.mark.parametrize("text", ["as-papre", "{preset: as-papre, rank: 8}"])
@@ -473,7 +447,6 @@ def test_the_presets_are_the_paper_s_and_its_authors() -> None:
 
 def test_the_recipe_is_read_into_the_frozen_record_that_tuning_takes(tmp_path: Path) -> None:
     text = GOOD + "recipe: {order: length-grouped, targets: [q_proj], teach_eos: false, learning_rate: 1}\n"
-    study = read(tmp_path, text).study
-    assert study is not None
+    study = good(tmp_path, text)
     assert study.recipe == LoraRecipe(order="length-grouped", targets=("q_proj",), teach_eos=False, learning_rate=1.0)
     assert isinstance(study.recipe.learning_rate, float)  # 1 and 1.0 are one recipe, so one fingerprint

@@ -20,6 +20,7 @@ from babeltune.study.check import Opened, open_study
 from babeltune.study.executors.local import DATA, run
 from doubles import study_file
 from faultserver import Server, answer, running
+from opening import silent
 
 SPANISH = " ".join(
     turn["content"]
@@ -83,10 +84,6 @@ def translations(server: Server) -> int:
     return sum(count for prompt, count in server.counts.items() if "Original:" in prompt)
 
 
-def silent(event: object) -> None:
-    """Nobody listens."""
-
-
 def chats(study: Opened, mix: str) -> list[Any]:
     (step,) = (step for step in study.plan.steps if step.kind in ("mix", "twin") and step.mix == mix)
     return read_chats(study.store.path(step) / "chats.jsonl")
@@ -129,7 +126,7 @@ def test_too_many_bad_translations_refuse_the_mix_and_one_chat_may_stay_behind(
     audit = read_lines(study.store.path(block) / "audit.jsonl")
     (bad,) = (row for row in audit if row["state"] == "bad")
     assert (bad["tries"], [flag["kind"] for flag in bad["checked"]["flags"]]) == (3, ["turns"])
-    monkeypatch.setattr(twin.assemble, "__kwdefaults__", {"most_left": 0.25})
+    monkeypatch.setattr(twin, "MOST_LEFT", 0.25)
     run(study, silent, DATA)
     assert sum(chat.language == "es" for chat in chats(study, "twin-2")) == 3
     claims = {row["name"]: row for row in read_lines(study.store.path(study.plan.of("proof")[0]) / "proof.jsonl")}

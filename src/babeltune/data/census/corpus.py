@@ -7,9 +7,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from babeltune.data.sources import Source, fetch
 from babeltune.errors import ChatsError, InputError, Problem, RowsError
-from babeltune.hub import HubSet, hub_rows
+from babeltune.hub import HubSet, hub_rows, snapshot
 from babeltune.rows import Row, file_rows, files_of
 
 FIELDS = ("text", "content", "raw_content", "document")
@@ -78,10 +77,10 @@ def hub_unit(hub: HubSet, *, download: bool) -> Unit:
     Raises:
         RowsError: it is not in the local cache, or cannot be found on the hub.
     """
-    commit, folder = hub.revision, None
+    folder = None
     if not download:
-        folder = fetch(Source(hub.id, hub.revision), download=False)
-        commit = folder.name if folder else commit
+        folder = snapshot(hub.id, hub.revision, download=False)
+        commit: str | None = folder.name
     else:
         import httpx2
         from huggingface_hub import HfApi

@@ -75,7 +75,7 @@ def as_csv(shares: Sequence[Share]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(field.name for field in fields(Share))
     for share in shares:
-        writer.writerow(_decimal(cell, 8) if isinstance(cell, float) else cell for cell in astuple(share))
+        writer.writerow(_decimal(cell) if isinstance(cell, float) else cell for cell in astuple(share))
     return text.getvalue()
 
 
@@ -109,11 +109,11 @@ def _percent(value: float | None) -> str:
     """Three decimals as in the paper, more for what would vanish."""
     if value is None:
         return ""
-    return f"{value:.3f}%" if value >= 0.001 or not value else f"{_decimal(value, 8)}%"
+    return f"{value:.3f}%" if value >= 0.001 or not value else f"{_decimal(value)}%"
 
 
-def _decimal(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}".rstrip("0").rstrip(".")
+def _decimal(value: float) -> str:
+    return f"{value:.8f}".rstrip("0").rstrip(".")
 
 
 def read_shares(path: Path) -> dict[str, float]:

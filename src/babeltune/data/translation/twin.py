@@ -129,8 +129,6 @@ def assemble(
     makeup: Makeup,
     mixing: Mixing,
     translated: Mapping[Block, Mapping[str, Chat]],
-    *,
-    most_left: float = MOST_LEFT,
 ) -> Twin:
     """The twin: the main language first, then the blocks in the order of their languages, as native mixes are made.
 
@@ -142,10 +140,9 @@ def assemble(
         makeup: how many chats of each language.
         mixing: of the study.
         translated: block -> id -> chat, for each of ``blocks``; chats that could not be translated are left out.
-        most_left: share of a block, in [0, 1], that may be missing.
 
     Raises:
-        MixError: a block is missing or has more missing than that, or a translation is of no chat of its block, of
+        MixError: a block is missing or has more missing than ``MOST_LEFT``, or a translation is of no chat of its block, of
             another language, or has other turns than its original.
     """
     rows = lined_up(mono, mixing)
@@ -163,10 +160,10 @@ def assemble(
         found = translated[block]
         wrong += _unlike(originals, found, block.language)
         missing = tuple(chat.id for chat in originals if chat.id not in found)
-        if len(missing) > most_left * block.count:
+        if len(missing) > MOST_LEFT * block.count:
             wrong.append(
                 f"{len(missing)} of {block.count} chats have no good translation into '{block.language}', more than "
-                f"{most_left:.0%}"
+                f"{MOST_LEFT:.0%}"
             )
         elif missing:
             left[block.language] = missing

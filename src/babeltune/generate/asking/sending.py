@@ -16,9 +16,8 @@ from itertools import islice
 
 from babeltune.errors import BabeltuneError
 from babeltune.generate.asking.address import Endpoint
-from babeltune.generate.asking.dead_end import dead_end
 from babeltune.generate.asking.dialect import Dialect
-from babeltune.generate.asking.exchange import Exchange
+from babeltune.generate.asking.exchange import Exchange, dead_end
 from babeltune.generate.asking.interrupts import refuse_inside_loop, run
 from babeltune.generate.asking.keeping import Keeping
 from babeltune.generate.asking.outputs import NoAnswer, kept_output, key_for, without

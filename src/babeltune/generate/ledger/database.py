@@ -73,14 +73,8 @@ class Database:
             if synced is not self._full:
                 self._db.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
                 self._full = synced
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
+            with self._transaction():
                 yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
             if synced:
                 self._synced = now
 
@@ -120,13 +114,18 @@ class Database:
     def _make(self) -> None:
         """Make the tables, unless another process was quicker."""
         self._log_ahead()
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with self._transaction():
             if self._version() == 0:
                 for statement in _SCHEMA:
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA application_id={_MARK}")
                 self._db.execute(f"PRAGMA user_version={_VERSION}")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
             self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:

@@ -123,7 +123,7 @@ def planted(language: str) -> tuple[Planted, ...]:
             "unrelated": items[names[at - 1]]["right"],
             "nonsense": fields["nonsense"],
             "foreign": others[name]["right"],
-            "loop": _looped(fields["loop"], LANGUAGES[language].spaced),
+            "loop": (" " if LANGUAGES[language].spaced else "").join([fields["loop"].strip()] * _REPEATS),
             "empty": "",
             "orders": fields["orders"],
             "forged": _forged(item["unhelpful"], fields["orders"]),
@@ -178,10 +178,6 @@ def _rows(language: str, judged: Sequence[tuple[Planted, Grade]]) -> list[Reliab
             )
         )  # fmt: skip
     return rows
-
-
-def _looped(sentence: str, spaced: bool) -> str:
-    return (" " if spaced else "").join([sentence.strip()] * _REPEATS)
 
 
 def _forged(begun: str, order: str) -> str:

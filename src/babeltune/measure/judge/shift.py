@@ -31,10 +31,10 @@ def shifts(pools: Iterable[Pool], direct: str, translated: str, how: Resampling 
     pairs: dict[tuple[str, str], tuple[dict[str, list[float]], dict[str, list[float]]]] = {}
     for pool in pools:
         first, second = pool.values.get(direct), pool.values.get(translated)
-        if pool.language == "en" or first is None or second is None:
+        if pool.key.language == "en" or first is None or second is None:
             continue
         both = ~np.isnan(first) & ~np.isnan(second)
-        here = pairs.setdefault((pool.model, pool.language), (defaultdict(list), defaultdict(list)))
+        here = pairs.setdefault((pool.key.model, pool.key.language), (defaultdict(list), defaultdict(list)))
         for row, item in enumerate(pool.items):
             if both[row].any():
                 here[0][item].extend(first[row, both[row]].tolist())
@@ -76,7 +76,7 @@ def histogram(pools: Iterable[Pool], readings: Mapping[str, str]) -> list[Count]
                 continue
             counts = Counter(values[~np.isnan(values)].astype(int).tolist())
             found += [
-                Count(pool.model, pool.mix, pool.language, reading, score, counts[score])
+                Count(pool.key.model, pool.key.mix, pool.key.language, reading, score, counts[score])
                 for score in range(LOWEST, HIGHEST + 1)
             ]
     return found

@@ -46,13 +46,6 @@ class PassRates:
     n: int
     """Responses with a line that can be judged. Empty ones, those of short lines and those without letters are not."""
 
-    @property
-    def both(self) -> float | None:
-        """Harmonic mean of the two (the benchmark's LCPR), in [0, 1]; None where one of them is."""
-        if self.line is None or self.word is None:
-            return None
-        return 2 * self.line * self.word / (self.line + self.word) if self.line + self.word else 0.0
-
 
 @dataclass(frozen=True, slots=True)
 class LineCheck:
@@ -70,29 +63,19 @@ class LineCheck:
         """Whether it passes the line check."""
         return self.judged > 0 and not self.astray
 
-    @property
-    def accuracy(self) -> float | None:
-        """Share of the judged lines that are in the language, in [0, 1]; None without one. Its mean is the script's."""
-        return 1 - self.astray / self.judged if self.judged else None
-
 
 def pass_rates(
-    outputs: Sequence[str],
-    language: str,
-    identifier: Identifier,
-    threshold: float = THRESHOLD,
-    *,
-    words: Set[str] | None = None,
+    outputs: Sequence[str], language: str, identifier: Identifier, *, words: Set[str] | None = None
 ) -> PassRates:
     """Line and word pass rate of the texts of the outputs, which should be in this language (an ISO code).
 
     ``words``: English ones; those of ``english_words`` where left out, and used for scripts other than Latin alone.
 
     Raises:
-        ValueError: the language is not in the table, or the threshold not in [0, 1].
+        ValueError: the language is not in the table.
         BabeltuneError: ``words`` is left out, and the package that has them is missing.
     """
-    return rates(line_checks(outputs, language, identifier, threshold, words=words), language)
+    return rates(line_checks(outputs, language, identifier, words=words), language)
 
 
 def rates(checks: Sequence[LineCheck], language: str) -> PassRates:
@@ -108,16 +91,10 @@ def rates(checks: Sequence[LineCheck], language: str) -> PassRates:
 
 
 def line_checks(
-    outputs: Sequence[str],
-    language: str,
-    identifier: Identifier,
-    threshold: float = THRESHOLD,
-    *,
-    words: Set[str] | None = None,
+    outputs: Sequence[str], language: str, identifier: Identifier, *, words: Set[str] | None = None
 ) -> list[LineCheck]:
     """One a text, in order; all lines are identified in one call. Arguments and errors as of ``pass_rates``."""
     known(language)
-    _checked(threshold)
     if words is None:
         words = english_words() if _has_word_rate(language) else frozenset()
     long = [[line for line in _lines(text) if len(words_of(line.text, language)) >= LINE_WORDS] for text in outputs]
@@ -126,7 +103,7 @@ def line_checks(
     for lines in long:
         seen = [(line.text, next(found)) for line in lines]
         judged = [(text, each) for text, each in seen if each.label is not None]
-        astray = sum(_language(each, threshold) != language for _, each in judged)
+        astray = sum(_language(each) != language for _, each in judged)
         english: tuple[str, ...] = ()
         if not astray and _has_word_rate(language):
             tokens = (word for text, _ in judged for word in words_of(text, language))
@@ -173,20 +150,15 @@ class Course:
         return tuple(Flip(start, before, after) for (_, before), (start, after) in pairwise(told) if before != after)
 
 
-def flips(output: str, identifier: Identifier, threshold: float = THRESHOLD) -> Course:
-    """The language of each line of a response, and where it changes; lines and threshold as for the rates.
-
-    Raises:
-        ValueError: the threshold is not in [0, 1].
-    """
-    _checked(threshold)
+def flips(output: str, identifier: Identifier) -> Course:
+    """The language of each line of a response, and where it changes; lines and threshold as for the rates."""
     lines = [line for line in _lines(output) if line.text.strip()]
     long = [line for line in lines if len(words_of(line.text)) >= LINE_WORDS]
     found = dict(zip(long, identifier.identify([line.text for line in long]), strict=True))
     unknown = Identified(None, 0.0, "too short")
     return Course(
         tuple(
-            Line(line.start, line.end, _language(each, threshold), each.probability)
+            Line(line.start, line.end, _language(each), each.probability)
             for line in lines
             for each in (found.get(line, unknown),)
         )
@@ -212,16 +184,11 @@ def _lines(response: str) -> list[_Piece]:
     return pieces
 
 
-def _language(found: Identified, threshold: float) -> str | None:
-    if found.label is None or not found.probability > threshold:
+def _language(found: Identified) -> str | None:
+    if found.label is None or not found.probability > THRESHOLD:
         return None
     return code_of(found.label) or found.label
 
 
 def _has_word_rate(language: str) -> bool:
     return LANGUAGES[language].script != "Latn"
-
-
-def _checked(threshold: float) -> None:
-    if not 0 <= threshold <= 1:
-        raise ValueError(f"threshold: {threshold} is not a probability. Give one in [0, 1], such as {THRESHOLD}.")

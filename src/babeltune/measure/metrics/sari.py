@@ -44,7 +44,7 @@ class Sari:
 
     def corpus(self) -> float:
         """Corpus SARI of these sentences, in [0, 100]."""
-        return corpus_score(self.counts.sum(axis=0))
+        return float(corpus_scores(self.counts.sum(axis=0)))
 
     def mean(self) -> float:
         """Mean of the sentences' SARI, in [0, 100]."""
@@ -201,13 +201,11 @@ def _f1(precision: Floats, recall: Floats) -> Floats:
     return np.divide(2 * precision * recall, total, out=np.zeros(len(total)), where=total > 0)
 
 
-def corpus_score(counts: NDArray[np.generic]) -> float:
-    """Corpus SARI, in [0, 100], of summed counts [4 orders, 9]; weights of a resample may make them fractions."""
-    return float(corpus_scores(counts))
-
-
 def corpus_scores(counts: NDArray[np.generic]) -> Floats:
-    """Corpus SARI of each of many sums, shape (..., 4 * 9) or (..., 4, 9) -> (...)."""
+    """Corpus SARI, in [0, 100], of each of many sums of counts, shape (..., 4 * 9) or (..., 4, 9) -> (...).
+
+    Weights of a resample may make them fractions.
+    """
     whole = counts.shape[: -1 if counts.shape[-1] == ORDERS * 9 else -2]
     table = np.asarray(counts, dtype=np.float64).reshape(*whole, ORDERS, 3, 3)
     right, made, wanted = table[..., 0], table[..., 1], table[..., 2]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from babeltune.errors import InputError, Problem
 from babeltune.languages import LANGUAGES
 from babeltune.measure.judge.grade import HIGHEST, LOWEST
 from babeltune.measure.raters.ratings import Rating
-from babeltune.measure.statistics.intervals import RESAMPLES, SEED, Interval, Resampling, combined
+from babeltune.measure.statistics.intervals import PLAIN, Interval, Resampling, combined
 from babeltune.measure.statistics.resampling import Floats
 
 ALL = "all"
@@ -46,9 +47,7 @@ class Agreement:
     """Statistic -> why it is None."""
 
 
-def agreement(
-    first: Sequence[Rating], second: Sequence[Rating], *, seed: int = SEED, resamples: int = RESAMPLES
-) -> list[Agreement]:
+def agreement(first: Sequence[Rating], second: Sequence[Rating], *, how: Resampling = PLAIN) -> list[Agreement]:
     """One row a language, then one over all where there are several; answers that one side alone rated are left out.
 
     Answers are matched by language, item and those of id, model, mix and seed that both sides give. Intervals resample
@@ -68,7 +67,7 @@ def agreement(
     groups = {code: [pair for pair in pairs if pair[0].language == code] for code in codes}
     if len(codes) > 1:
         groups[ALL] = pairs
-    return [_agreement(language, group, seed, resamples) for language, group in groups.items()]
+    return [_agreement(language, group, how) for language, group in groups.items()]
 
 
 def _keyed(side: Sequence[Rating], shared: Sequence[str], which: str) -> dict[tuple[str, ...], Rating]:
@@ -89,7 +88,7 @@ def _keyed(side: Sequence[Rating], shared: Sequence[str], which: str) -> dict[tu
     return keyed
 
 
-def _agreement(language: str, pairs: Sequence[tuple[Rating, Rating]], seed: int, resamples: int) -> Agreement:
+def _agreement(language: str, pairs: Sequence[tuple[Rating, Rating]], how: Resampling) -> Agreement:
     tables: dict[str, Floats] = defaultdict(lambda: np.zeros((POINTS, POINTS)))
     for one, two in pairs:
         tables[one.item][one.rating - LOWEST, two.rating - LOWEST] += 1
@@ -101,7 +100,7 @@ def _agreement(language: str, pairs: Sequence[tuple[Rating, Rating]], seed: int,
     elif min(np.count_nonzero(whole.sum(axis=0)), np.count_nonzero(whole.sum(axis=1))) < 2:
         reasons = dict.fromkeys(("kappa", "spearman"), "one side gives every answer the same rating")
     found: dict[str, Interval | None] = {
-        name: None if name in reasons else _interval(stacked, statistic, lowest, seed, resamples)
+        name: None if name in reasons else _interval(stacked, statistic, lowest, how)
         for name, (statistic, lowest) in _STATISTICS.items()
     }
     return Agreement(
@@ -109,25 +108,19 @@ def _agreement(language: str, pairs: Sequence[tuple[Rating, Rating]], seed: int,
     )
 
 
-def _interval(
-    tables: Floats, statistic: Callable[[Floats], Floats], lowest: float, seed: int, resamples: int
-) -> Interval:
+def _interval(tables: Floats, statistic: Callable[[Floats], Floats], lowest: float, how: Resampling) -> Interval:
     def shaped(sums: Floats) -> Floats:
         return statistic(sums.reshape(*sums.shape[:-1], POINTS, POINTS))
 
-    return combined(tables, shaped, least=lowest, how=Resampling(resamples=resamples, seed=seed))
+    return combined(tables, shaped, least=lowest, how=how)
 
 
 _APART = np.abs(np.subtract.outer(np.arange(POINTS), np.arange(POINTS))).astype(np.float64)
 
 
-def _exact(table: Floats) -> Floats:
+def _within(points: int, table: Floats) -> Floats:
     """Tables of shape (..., points, points) -> share, shape (...); so all four."""
-    return np.asarray((table * (_APART == 0)).sum(axis=(-2, -1)) / table.sum(axis=(-2, -1)))
-
-
-def _within_one(table: Floats) -> Floats:
-    return np.asarray((table * (_APART <= 1)).sum(axis=(-2, -1)) / table.sum(axis=(-2, -1)))
+    return np.asarray((table * (points >= _APART)).sum(axis=(-2, -1)) / table.sum(axis=(-2, -1)))
 
 
 def _kappa(table: Floats) -> Floats:
@@ -150,8 +143,8 @@ def _spearman(table: Floats) -> Floats:
 
 
 _STATISTICS: Mapping[str, tuple[Callable[[Floats], Floats], float]] = {
-    "exact": (_exact, 0.0),
-    "within_one": (_within_one, 0.0),
+    "exact": (partial(_within, 0), 0.0),
+    "within_one": (partial(_within, 1), 0.0),
     "kappa": (_kappa, -1.0),
     "spearman": (_spearman, -1.0),
 }

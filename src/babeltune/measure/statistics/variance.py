@@ -18,7 +18,7 @@ import numpy as np
 from babeltune.measure.statistics.components import Grid, Part, components, parts_of
 from babeltune.measure.statistics.resampling import LEVEL, NORMAL, Floats
 
-__all__ = ["Grid", "Kind", "Option", "Split", "advice", "options", "pooled", "split", "width"]
+__all__ = ["Grid", "Kind", "Option", "Split", "advice", "options", "pooled", "width"]
 
 Kind = Literal["items", "sampling seeds", "tuning seeds"]
 _Z = NORMAL.inv_cdf(0.5 + LEVEL / 2)
@@ -69,21 +69,6 @@ class Option:
     """Half-width of the 95 % interval then."""
     reaches: bool
     """Whether that is within the width asked for."""
-
-
-def split(values: Mapping[tuple[str, int, int], float]) -> Split:
-    """Components from the values of one cell by item, tuning seed and sampling seed.
-
-    Raises:
-        ValueError: fewer than two items, or values that are missing in such a way that effects cannot be told apart.
-    """
-    rows = {item: row for row, item in enumerate(dict.fromkeys(item for item, _, _ in values))}
-    runs = tuple(sorted({(tuning, sampling) for _, tuning, sampling in values}))
-    columns = {run: column for column, run in enumerate(runs)}
-    table = np.full((len(rows), len(runs)), np.nan)
-    for (item, *run), value in values.items():
-        table[rows[item], columns[run[0], run[1]]] = value
-    return pooled([Grid(table, runs)])
 
 
 def pooled(grids: Iterable[Grid]) -> Split:

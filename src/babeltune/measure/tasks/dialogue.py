@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 
 from babeltune.languages import LANGUAGES
 from babeltune.measure.metrics.agreement import AGREEMENT, AGREEMENT_NOMINAL, agreement
@@ -20,6 +21,7 @@ _QUOTES = {'"': '"', "“": "”", "„": "“”", "«": "»", "「": "」", "�
 """Opening mark -> what closes it."""
 
 
+@dataclass(eq=False)
 class Dialogue:
     """A ``Task``. Items are rows with the field ``prompt`` or, as AlpacaEval's, ``instruction``.
 
@@ -29,34 +31,22 @@ class Dialogue:
     """
 
     name = "dialogue"
-    metrics: tuple[Metric, ...] = (Metric(AGREEMENT), Metric(AGREEMENT_NOMINAL), Metric(LINE_PASS), Metric(WORD_PASS))
-    promptings: tuple[Prompting, ...] = ("xx:xx",)
+    metrics = tuple(map(Metric, (AGREEMENT, AGREEMENT_NOMINAL, LINE_PASS, WORD_PASS)))
+    promptings = items.MONOLINGUAL
     """There is no instruction apart from the prompt itself, so ``en:xx`` does not exist (section 4.1)."""
     ranks = False
 
-    def __init__(
-        self,
-        place: Place,
-        identifier: Identifier,
-        sampling: Sampling,
-        *,
-        split: str = "test",
-        sample: int | None = None,
-        seed: int = items.SEED,
-        strip_quotes: bool = True,
-    ) -> None:
-        """``sample``: so many prompts, the authors' 300 with their seed; all where it is None.
-
-        ``strip_quotes``: machine translation left quotes round some prompts. The authors' code means to strip them
-        and then uses the list that still has them.
-        """
-        self.place = place
-        self.identifier = identifier
-        self.sampling = sampling
-        self.split = split
-        self.sample = sample
-        self.seed = seed
-        self.strip_quotes = strip_quotes
+    place: Place
+    identifier: Identifier
+    sampling: Sampling
+    _: KW_ONLY
+    split: str = "test"
+    sample: int | None = None
+    """So many prompts, the authors' 300 with their seed; all where it is None."""
+    seed: int = items.SEED
+    strip_quotes: bool = True
+    """Machine translation left quotes round some prompts. The authors' code means to strip them and then uses the list
+    that still has them."""
 
     def items(self, language: str, prompting: Prompting) -> list[Item]:
         """The prompts of one language and split, in the order of the file.

@@ -10,7 +10,7 @@ import numpy as np
 
 from babeltune.errors import ItemsError, Problem, RowsError
 from babeltune.hub import HubSet, snapshot
-from babeltune.records import Item
+from babeltune.records import Item, Prompting
 from babeltune.rows import Row, file_rows
 
 Place = Path | HubSet
@@ -18,6 +18,9 @@ Place = Path | HubSet
 
 SEED = 42
 """Of every draw of items (authors' code)."""
+MONOLINGUAL: tuple[Prompting, ...] = ("xx:xx",)
+BOTH: tuple[Prompting, ...] = ("xx:xx", "en:xx")
+"""Promptings of tasks."""
 _MOST_SHOWN, _MOST_ALIKE = 20, 3
 _T = TypeVar("_T")
 

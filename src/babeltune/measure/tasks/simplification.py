@@ -13,7 +13,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from babeltune.errors import ItemsError, Problem, RowsError
@@ -45,6 +45,13 @@ SARI, WEIGHTED = "sari", "sari-weighted"
 """Mean of the sentences' SARI, in [0, 100], as the authors' library has it; and times language agreement, Figure 3."""
 CORPUS, CORPUS_WEIGHTED = "sari-corpus", "sari-corpus-weighted"
 """The same with the corpus SARI that the paper's text names."""
+METRICS: tuple[Metric, ...] = (
+    Metric(WEIGHTED, 100, factors=(SARI, AGREEMENT)),
+    Metric(SARI, 100),
+    Metric(CORPUS_WEIGHTED, 100, factors=(AGREEMENT,), corpus=sari.corpus_scores),
+    Metric(CORPUS, 100, corpus=sari.corpus_scores),
+    Metric(AGREEMENT),
+)
 _BLANK_LINE, _SPACE = "\n\n", " "
 
 
@@ -60,37 +67,23 @@ class Source:
     """Of these, the items."""
 
 
+@dataclass(eq=False)
 class Simplification:
     """A ``Task``. Items come from a folder of MultiSim, or of files shaped as TurkCorpus and ASSET are."""
 
     name = "simplification"
-    metrics: tuple[Metric, ...] = (
-        Metric(WEIGHTED, 100, factors=(SARI, AGREEMENT)),
-        Metric(SARI, 100),
-        Metric(CORPUS_WEIGHTED, 100, factors=(AGREEMENT,), corpus=sari.corpus_scores),
-        Metric(CORPUS, 100, corpus=sari.corpus_scores),
-        Metric(AGREEMENT),
-    )
-    promptings: tuple[Prompting, ...] = ("xx:xx", "en:xx")
+    metrics = METRICS
+    promptings = items.BOTH
     ranks = False
 
-    def __init__(
-        self,
-        place: Place,
-        identifier: Identifier,
-        sampling: Sampling,
-        *,
-        sample: int | None = SAMPLE,
-        seed: int = items.SEED,
-        as_run: bool = False,
-    ) -> None:
-        """``as_run``: draw as the authors' code does, with its white space around the marker of the model's turn."""
-        self.place = place
-        self.identifier = identifier
-        self.sampling = sampling
-        self.sample = sample
-        self.seed = seed
-        self.as_run = as_run
+    place: Place
+    identifier: Identifier
+    sampling: Sampling
+    _: KW_ONLY
+    sample: int | None = SAMPLE
+    seed: int = items.SEED
+    as_run: bool = False
+    """Draw as the authors' code does, with its white space around the marker of the model's turn."""
 
     def items(self, language: str, prompting: Prompting) -> list[Item]:
         """The sentences of one language, with the instruction in theirs or in English.

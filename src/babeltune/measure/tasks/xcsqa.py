@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from babeltune.hub import HubSet
@@ -26,30 +27,24 @@ def hub_files(language: str) -> str:
     return f"X-CSQA-{_CODES.get(language, language)}/validation-*.parquet"
 
 
+@dataclass(eq=False)
 class XCsqa:
     """A ``Task``. The model names one of five choices by its letter."""
 
     name = "xcsqa"
-    metrics: tuple[Metric, ...] = tuple(Metric(rule) for rule in XCSQA)
-    promptings: tuple[Prompting, ...] = ("xx:xx",)
+    metrics = tuple(map(Metric, XCSQA))
+    promptings = items.MONOLINGUAL
     """The paper found it the better and uses no other here."""
     ranks = False
 
-    def __init__(
-        self,
-        place: Place,
-        sampling: Sampling,
-        *,
-        sample: int | None = None,
-        seed: int = items.SEED,
-        as_run: bool = False,
-    ) -> None:
-        """``place``: a folder of ``<language>/dev.jsonl``, or the hub set. ``as_run``: the authors' white space."""
-        self.place = place
-        self.sampling = sampling
-        self.sample = sample
-        self.seed = seed
-        self.as_run = as_run
+    place: Place
+    """A folder of ``<language>/dev.jsonl``, or the hub set."""
+    sampling: Sampling
+    _: KW_ONLY
+    sample: int | None = None
+    seed: int = items.SEED
+    as_run: bool = False
+    """The authors' white space."""
 
     def items(self, language: str, prompting: Prompting) -> list[Item]:
         """The questions of one language, in the order of the file.

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 
 from babeltune.hub import HubSet
-from babeltune.measure.metrics.ranking import choose
 from babeltune.measure.tasks import items, prompt
 from babeltune.measure.tasks.items import Place
 from babeltune.measure.tasks.prompt import RELATIONS, Variant
@@ -31,26 +31,23 @@ def hub_files(language: str) -> str:
     return f"{language}/test-*.parquet"
 
 
+@dataclass(eq=False)
 class Xnli:
     """A ``Task``. Items are pairs of a premise and a hypothesis, to be ranked."""
 
     name = "xnli"
-    metrics: tuple[Metric, ...] = (Metric(ACCURACY), Metric(PER_TOKEN))
-    promptings: tuple[Prompting, ...] = ("xx:xx",)
+    metrics = tuple(map(Metric, (ACCURACY, PER_TOKEN)))
+    promptings = items.MONOLINGUAL
     """The texts are wholly in the language (paper, section 4.5)."""
     ranks = True
 
-    def __init__(
-        self, place: Place, *, words: Variant = "harness", sample: int | None = None, seed: int = items.SEED
-    ) -> None:
-        """``place``: a folder of ``xnli.<language>.test.tsv``, the official ``xnli.test.tsv``, or the hub set.
-
-        ``words``: those of lm-evaluation-harness, as the paper has, or right ones.
-        """
-        self.place = place
-        self.words = words
-        self.sample = sample
-        self.seed = seed
+    place: Place
+    """A folder of ``xnli.<language>.test.tsv``, the official ``xnli.test.tsv``, or the hub set."""
+    _: KW_ONLY
+    words: Variant = "harness"
+    """Those of lm-evaluation-harness, as the paper has, or right ones."""
+    sample: int | None = None
+    seed: int = items.SEED
 
     def items(self, language: str, prompting: Prompting) -> list[Item]:
         """The pairs of one language, in the order of the file.
@@ -111,6 +108,24 @@ def _score(item: Item, output: Output) -> Score:
         return Score(item.id, values, notes, {PER_TOKEN: "the numbers of tokens are not known"})
     by_token = choose(output.loglikelihoods, output.lengths)
     return Score(item.id, {**values, PER_TOKEN: float(RELATIONS[by_token] == item.references[0])}, notes)
+
+
+def choose(loglikelihoods: Sequence[float], tokens: Sequence[int] | None = None) -> int:
+    """Index of an item's likeliest candidate, which is the model's answer; of equals the first.
+
+    ``loglikelihoods[j]`` is the sum over the tokens of candidate ``j``, in nats: a finite number, at most 0. The authors'
+    harness compares the sums, with the whole sequence scored from an empty context; so does this without ``tokens``.
+    With ``tokens[j]``, how many were summed, at least 1, the means per token are compared, so that a long candidate is
+    not the less likely for its length; the paper does not.
+
+    The paper's Table 7 calls these negative log-likelihoods; its numbers are log-likelihoods, and the highest wins.
+
+    Raises:
+        ValueError: there are no candidates, or not as many counts as values.
+    """
+    if tokens is None:
+        return max(range(len(loglikelihoods)), key=loglikelihoods.__getitem__)
+    return choose([value / count for value, count in zip(loglikelihoods, tokens, strict=True)])
 
 
 def relation_of(row: Row) -> str:

@@ -6,6 +6,7 @@ import bisect
 import json
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +28,22 @@ def hub_files(language: str) -> str:
     return f"xquad.{language}/validation-*.parquet"
 
 
+@dataclass(eq=False)
 class XQuad:
     """A ``Task``. Items are questions on a passage, whose answer is a piece of it."""
 
     name = "xquad"
-    metrics: tuple[Metric, ...] = tuple(Metric(rule) for rule in XQUAD)
-    promptings: tuple[Prompting, ...] = ("xx:xx", "en:xx")
+    metrics = tuple(map(Metric, XQUAD))
+    promptings = items.BOTH
     ranks = False
 
-    def __init__(self, place: Place, sampling: Sampling, *, sample: int | None = None, seed: int = items.SEED) -> None:
-        """``place``: a folder of ``xquad.<language>.json``, or the hub set. ``sample``: all 1,190 where it is None."""
-        self.place = place
-        self.sampling = sampling
-        self.sample = sample
-        self.seed = seed
+    place: Place
+    """A folder of ``xquad.<language>.json``, or the hub set."""
+    sampling: Sampling
+    _: KW_ONLY
+    sample: int | None = None
+    """All 1,190 where it is None."""
+    seed: int = items.SEED
 
     def items(self, language: str, prompting: Prompting) -> list[Item]:
         """The questions of one language, with the instruction in theirs or in English.

@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 from babeltune.measure.statistics.intervals import LEVEL, Difference, Interval, wilson
+from babeltune.measure.statistics.resampling import NORMAL
 from babeltune.measure.verdict.contrasts import Pair
 
-_Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
+_Z = NORMAL.inv_cdf(0.5 + LEVEL / 2)
 
 
 @dataclass(frozen=True, slots=True)

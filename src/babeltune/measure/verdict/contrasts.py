@@ -207,13 +207,13 @@ def board(pools: Iterable[Pool], metric: Metric, how: Resampling = PLAIN) -> Boa
         values: dict[str, dict[str, Values]] = {}
         for pool in pools:
             if found := pool.of(metric.name):
-                values.setdefault(pool.mix, {})[pool.language] = found
+                values.setdefault(pool.key.mix, {})[pool.key.language] = found
         return ValueBoard(metric, values, how) if values else None
     sums: dict[str, dict[str, Sums]] = {}
     for pool in pools:
         keys, rows = parts(pool, metric, how.unit)
         if keys:
-            sums.setdefault(pool.mix, {})[pool.language] = keys, rows
+            sums.setdefault(pool.key.mix, {})[pool.key.language] = keys, rows
     return ComposedBoard(metric, sums, how) if sums else None
 
 

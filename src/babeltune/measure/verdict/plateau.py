@@ -63,9 +63,9 @@ def verdicts(
     groups: dict[tuple[str, str, str], list[Pool]] = defaultdict(list)
     models: dict[str, None] = {}
     for pool in pools:
-        models[pool.model] = None
-        if pool.mix in members or pool.mix == BASE:
-            groups[pool.model, pool.task, pool.prompting].append(pool)
+        models[pool.key.model] = None
+        if pool.key.mix in members or pool.key.mix == BASE:
+            groups[pool.key.model, pool.key.task, pool.key.prompting].append(pool)
     found = []
     for model, (task, prompting, metric) in itertools.product(models, boards):
         scores = board(groups[model, task, prompting], metric, how)

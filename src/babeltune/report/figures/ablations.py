@@ -125,19 +125,9 @@ def _panels(
 
 
 def _chart(results: Results, model: str, board: Board, said: str, panels: Sequence[LinePanel]) -> Chart:
-    words, limits = cells.axis(board)
     marks = [mark for panel in panels for line in panel.lines for mark in line.marks]
     sentences = (
         f"{cells.measured(results, board, model)}, as {said}.",
         "Triangles that point down: the mix lacks the language (0-shot); up: it holds it (supervised).",
-        cells.INTERVALS,
-        cells.counted(marks),
     )
-    return Chart(
-        heading=cells.heading(model, board),
-        caption=" ".join(filter(None, sentences)),
-        axis=words,
-        limits=limits,
-        lines=tuple(panels),
-        notes=cells.unscored(marks),
-    )
+    return cells.chart(model, board, sentences, marks, lines=tuple(panels))

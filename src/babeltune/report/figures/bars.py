@@ -126,11 +126,12 @@ def _handles(chart: Chart) -> tuple[legends.Keys, legends.Keys]:
 
 def _key(series: Series) -> Any:
     if series.points:
-        return Line2D(
-            [], [], linestyle="", marker=palette.SUPERVISED, markersize=_TRIANGLE, markerfacecolor=series.colour,
-            markeredgecolor=palette.EDGE, markeredgewidth=0.6,
-        )  # fmt: skip
+        return Line2D([], [], **_triangle(series))
     return Patch(**_look(series), hatch=palette.DOTS if series.fill == "dotted" else None)
+
+
+def _triangle(series: Series) -> dict[str, Any]:
+    return palette.point(series.colour, palette.SUPERVISED, _TRIANGLE) | {"markeredgewidth": 0.6}
 
 
 def _look(series: Series) -> dict[str, Any]:
@@ -192,10 +193,7 @@ def _fill(axes: Axes, chart: Chart, panel: Panel, groups: Sequence[str], slots: 
             if not some:
                 continue
             if series.points:
-                axes.plot(
-                    [x for x, _, _ in some], [value for _, _, value in some], linestyle="", marker=palette.SUPERVISED,
-                    markersize=_TRIANGLE, markerfacecolor=series.colour, markeredgecolor=palette.EDGE, markeredgewidth=0.6, zorder=4,
-                )  # fmt: skip
+                axes.plot([x for x, _, _ in some], [value for _, _, value in some], **_triangle(series), zorder=4)
             else:
                 stripes = palette.STRIPES if zero_shot and chart.striped else ""
                 dots = palette.DOTS if series.fill == "dotted" else ""

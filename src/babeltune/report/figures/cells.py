@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from babeltune.errors import NotDrawnError
 from babeltune.report.figures import palette
-from babeltune.report.figures.chart import Mark, Panel, Series, mark
+from babeltune.report.figures.chart import Chart, Mark, Panel, Series, mark
 from babeltune.report.results import AGREEMENT, METRICS, TITLES, Board, Results, called
 
 STRIPED = "language not in the mix"
@@ -155,6 +156,21 @@ def panel(results: Results, model: str, board: Board, mixes: Sequence[str], titl
         if mix in mixes
     }
     return Panel(title, ticks(results.languages(model, board)), found)
+
+
+def chart(subject: str, board: Board, said: Sequence[str], marks: Sequence[Mark], **more: Any) -> Chart:
+    """A chart of a table: its words, its axis, and notes on its marks.
+
+    Args:
+        subject: whose it is, in the heading.
+        board: the table.
+        said: sentences of the caption, in which empty ones are none, before those that every chart has.
+        marks: all that are shown.
+        more: the other fields of the chart.
+    """
+    words, limits = axis(board)
+    caption = " ".join(filter(None, (*said, INTERVALS, counted(marks))))
+    return Chart(heading(subject, board), caption, words, limits, notes=unscored(marks), **more)
 
 
 def counted(marks: Iterable[Mark]) -> str:

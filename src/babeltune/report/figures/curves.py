@@ -91,8 +91,7 @@ def _line(mix: str, mixes: list[str]) -> tuple[str, palette.Dash]:
 
 def _binned(curve: Curve) -> tuple[list[float], list[float]]:
     """Updates and losses, neighbours averaged to at most 200 points."""
-    width = math.ceil(len(curve.losses) / _POINTS)
-    bins = [curve.losses[start : start + width] for start in range(0, len(curve.losses), width)]
+    bins = curve.binned(_POINTS)
     steps = [sum(step for step, _ in one) / len(one) for one in bins]
     return steps, [sum(loss for _, loss in one) / len(one) for one in bins]
 

@@ -13,25 +13,13 @@ from matplotlib.ft2font import FT2Font
 
 FIRST = "DejaVu Sans"
 """Of all text that it has the letters for (Latin, Greek, Cyrillic, Arabic), so that figures do not hang on a machine."""
-_SCRIPTS: tuple[tuple[str, str, str, str], ...] = (
-    ("CJK", "NotoSansCJK-Regular", "Noto Sans CJK SC", "fonts-noto-cjk"),
-    ("HANGUL", "NotoSansCJK-Regular", "Noto Sans CJK SC", "fonts-noto-cjk"),
-    ("HIRAGANA", "NotoSansCJK-Regular", "Noto Sans CJK SC", "fonts-noto-cjk"),
-    ("KATAKANA", "NotoSansCJK-Regular", "Noto Sans CJK SC", "fonts-noto-cjk"),
-    ("IDEOGRAPHIC", "NotoSansCJK-Regular", "Noto Sans CJK SC", "fonts-noto-cjk"),
-    ("FULLWIDTH", "NotoSansCJK-Regular", "Noto Sans CJK SC", "fonts-noto-cjk"),
-    ("DEVANAGARI", "NotoSansDevanagari-Regular", "Noto Sans Devanagari", "fonts-noto-core"),
-    ("THAI", "NotoSansThai-Regular", "Noto Sans Thai", "fonts-noto-core"),
-    ("ARABIC", "NotoSansArabic-Regular", "Noto Sans Arabic", "fonts-noto-core"),
-    ("BENGALI", "NotoSansBengali-Regular", "Noto Sans Bengali", "fonts-noto-core"),
-    ("TAMIL", "NotoSansTamil-Regular", "Noto Sans Tamil", "fonts-noto-core"),
-    ("TELUGU", "NotoSansTelugu-Regular", "Noto Sans Telugu", "fonts-noto-core"),
-    ("GEORGIAN", "NotoSansGeorgian-Regular", "Noto Sans Georgian", "fonts-noto-core"),
-    ("ARMENIAN", "NotoSansArmenian-Regular", "Noto Sans Armenian", "fonts-noto-core"),
-    ("HEBREW", "NotoSansHebrew-Regular", "Noto Sans Hebrew", "fonts-noto-core"),
-    ("ETHIOPIC", "NotoSansEthiopic-Regular", "Noto Sans Ethiopic", "fonts-noto-core"),
-)
-"""First word of the names of a script's letters (Unicode), the font's file, its family, its Debian package."""
+_CJK = "NotoSansCJK-Regular", "Noto Sans CJK SC", "fonts-noto-cjk"
+_CORE = ("Devanagari", "Thai", "Arabic", "Bengali", "Tamil", "Telugu", "Georgian", "Armenian", "Hebrew", "Ethiopic")
+_SCRIPTS: dict[str, tuple[str, str, str]] = {
+    **dict.fromkeys(("CJK", "HANGUL", "HIRAGANA", "KATAKANA", "IDEOGRAPHIC", "FULLWIDTH"), _CJK),
+    **{name.upper(): (f"NotoSans{name}-Regular", f"Noto Sans {name}", "fonts-noto-core") for name in _CORE},
+}
+"""First word of the names of a script's letters (Unicode) -> the font's file, its family, its Debian package."""
 _PACKAGES = "fonts-noto-core fonts-noto-cjk"
 
 
@@ -68,7 +56,7 @@ def _warn(lacking: str) -> None:
 
 
 def _wanted(letters: str) -> str:
-    packages = {row[3] for letter in letters for row in _SCRIPTS if row[0] == _script(letter)}
+    packages = {_SCRIPTS[script][2] for script in map(_script, letters) if script in _SCRIPTS}
     return " ".join(sorted(packages)) or _PACKAGES
 
 
@@ -78,13 +66,12 @@ def _script(letter: str) -> str:
 
 def _family(letter: str) -> str | None:
     """The family for a letter that the first one lacks; None where this machine has none."""
-    for script, file, family, _ in _SCRIPTS:
-        if script == _script(letter) and (path := _installed().get(file)):
-            if ord(letter) in _letters(path):
-                _add(path)
-                return family
-            return None
-    return None
+    file, family, _ = _SCRIPTS.get(_script(letter), ("", "", ""))
+    path = _installed().get(file)
+    if path is None or ord(letter) not in _letters(path):
+        return None
+    _add(path)
+    return family
 
 
 @functools.cache

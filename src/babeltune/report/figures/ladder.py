@@ -34,7 +34,6 @@ def _chart(results: Results, model: str, boards: list[Board]) -> Chart:
         for board in boards
     )
     there = {mix for panel in panels for mix, _ in panel.marks}
-    words, limits = cells.axis(boards[0])
     marks = [mark for panel in panels for mark in panel.marks.values()]
     panels = _with_english(panels)
     promptings = (
@@ -48,19 +47,16 @@ def _chart(results: Results, model: str, boards: list[Board]) -> Chart:
         f"{cells.measured(results, boards[0], model + ' under each mix')}.",
         promptings,
         cells.STRIPES if any(mark.zero_shot for mark in marks) else "",
-        cells.INTERVALS,
-        cells.counted(marks),
     )
-    return Chart(
-        heading=cells.heading(model, boards[0]),
-        caption=" ".join(filter(None, said)),
-        axis=words,
-        limits=limits,
+    return cells.chart(
+        model,
+        boards[0],
+        said,
+        marks,
         series=cells.series(results, [mix for mix in mixes if mix in there]),
         panels=panels,
         level=cells.chance(boards[0].task),
         striped=cells.STRIPED,
-        notes=cells.unscored(marks),
     )
 
 

@@ -60,7 +60,10 @@ def over(results: Results, model: str) -> Chart:
     if cells.judged(board) != cells.judged(its):
         raise NotDrawnError(f"needs one measure of both models: only one of {small} and {model} was judged")
     mixes = cells.ladder(results, small)
-    large = {mix: _under(results, mix, mixes) for mix in cells.ladder(results, model)}
+    # The small model's mix below each point of the large one's.
+    large = {
+        mix: mix if mix in mixes else cells.counterpart(results, mix, mixes) for mix in cells.ladder(results, model)
+    }
     if not set(large.values()) & set(mixes):
         raise NotDrawnError(f"needs mixes that both models were tuned on; {small} and {model} share none")
     bars, points = cells.panel(results, small, board, mixes), cells.panel(results, model, its, list(large))
@@ -77,27 +80,18 @@ def over(results: Results, model: str) -> Chart:
         series.append(Series(f"{mix}, {model}", shades[under], points=True, place=places[under]))
         marks |= {(f"{mix}, {model}", code): mark for (of, code), mark in points.marks.items() if of == mix}
     marks = {key: mark for key, mark in marks.items() if key[1] in both}
-    words, limits = cells.axis(board)
     models = f"{model} (triangles) and {small} (semi-transparent bars) under each mix"
     said = (
         f"{cells.measured(results, board, models)}.",
         cells.STRIPES if any(mark.zero_shot for mark in bars.marks.values()) else "",
-        cells.INTERVALS,
-        cells.counted(marks.values()),
     )
-    return Chart(
-        heading=cells.heading(f"{model} over {small}", board),
-        caption=" ".join(filter(None, said)),
-        axis=words,
-        limits=limits,
+    return cells.chart(
+        f"{model} over {small}",
+        board,
+        said,
+        list(marks.values()),
         series=tuple(one for one in series if any(name == one.name for name, _ in marks)),
         panels=(dataclasses.replace(bars, ticks=both, marks=marks),),
         striped=cells.STRIPED,
         over=(model, small),
-        notes=cells.unscored(list(marks.values())),
     )
-
-
-def _under(results: Results, mix: str, mixes: list[str]) -> str | None:
-    """The small model's mix below a point of the large one's."""
-    return mix if mix in mixes else cells.counterpart(results, mix, mixes)

@@ -83,21 +83,17 @@ def _chart(results: Results, model: str, chosen: Callable[[list[str]], list[str]
     there = {key: mark for key, mark in whole.marks.items() if key[1] in codes}
     marks = {key: dataclasses.replace(mark, zero_shot=False) for key, mark in there.items()}
     names = ", ".join(f"{twin} of {native}" for native, twin in found.items())
-    words, limits = cells.axis(board)
     said = (
         f"{cells.measured(results, board, model + ' under native and translated mixes')}.",
         which,
         f"Plain: native chats; dotted: the translated twin ({names}).",
-        cells.INTERVALS,
-        cells.counted(marks.values()),
     )
-    return Chart(
-        heading=cells.heading(f"{model}, native and translated mixes", board),
-        caption=" ".join(filter(None, said)),
-        axis=words,
-        limits=limits,
+    return cells.chart(
+        f"{model}, native and translated mixes",
+        board,
+        said,
+        list(marks.values()),
         series=tuple(series),
         panels=(dataclasses.replace(whole, ticks=cells.ticks(codes), marks=marks),),
         dotted="its translated twin",
-        notes=cells.unscored(list(marks.values())),
     )

@@ -7,14 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from babeltune import __version__
-from babeltune.languages import LANGUAGES
 from babeltune.report.compare import ALIGNED, Shared, Studied
 from babeltune.report.page.blocks import blocks
 from babeltune.report.page.findings import verdict_of
 from babeltune.report.page.inline import document
-from babeltune.report.page.numbers import data, figure_tables, figures, indexed, short
+from babeltune.report.page.numbers import cell_columns, data, figure_tables, figures, indexed, short
 from babeltune.report.page.paper import SCRIPTS, style
-from babeltune.report.results import TITLES, Board, Results
+from babeltune.report.results import Board, Results
 
 MOST = 50_000
 """Answers on the page."""
@@ -152,15 +151,9 @@ def _table(studies: Sequence[Studied], cells: Sequence[Shared]) -> dict[str, Any
     columns["least"] = [cell.first.get("least", 0.0) for cell in cells]
     columns["top"] = [cell.first.get("top", 1.0) for cell in cells]
     second = studies[1].name if len(studies) == 2 else "other"
-    names = {code: row.name for code, row in LANGUAGES.items() if code in words["language"]}
     shown: list[dict[str, Any]] = [
         {"key": "other", "title": "other study", "kind": "word"},
-        {"key": "model", "title": "model", "kind": "word"},
-        {"key": "mix", "title": "mix", "kind": "word"},
-        {"key": "task", "title": "task", "kind": "word", "called": TITLES},
-        {"key": "language", "title": "language", "kind": "word", "called": names},
-        {"key": "prompting", "title": "prompting", "kind": "word"},
-        {"key": "metric", "title": "metric", "kind": "word"},
+        *cell_columns(words["language"]),
         {"key": "first_value", "title": studies[0].name, "kind": "number"},
         {"key": "first_low", "to": "first_high", "title": "its 95 % interval", "kind": "interval"},
         {"key": "second_value", "title": second, "kind": "number"},

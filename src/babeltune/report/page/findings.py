@@ -62,13 +62,13 @@ def _step(verdict: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def _facts(verdict: Mapping[str, Any], step: Mapping[str, Any] | None, span: float) -> Iterator[dict[str, str]]:
     """The verdict in figures."""
+
+    def fact(name: str, value: str, detail: str, tone: str = "") -> dict[str, str]:
+        return {"name": name, "value": value, "tone": tone, "detail": detail}
+
     if step:
-        yield {
-            "name": "A further language is necessary",
-            "value": verdict["necessary"],
-            "tone": verdict["tone"],
-            "detail": f"{step['first']} minus {step['second']}: {verdict['step']}",
-        }
+        detail = f"{step['first']} minus {step['second']}: {verdict['step']}"
+        yield fact("A further language is necessary", verdict["necessary"], detail, verdict["tone"])
     enough, widths = verdict["sufficient"], set(verdict["languages"].values())
     if enough is not None:
         detail = "after which none that follows gains the margin"
@@ -76,36 +76,18 @@ def _facts(verdict: Mapping[str, Any], step: Mapping[str, Any] | None, span: flo
         detail = f"no mix of more than {max(widths)} languages was tried"
     else:
         detail = "the intervals allow a further gain"
-    yield {
-        "name": "Sufficient",
-        "value": verdict["enough"],
-        "tone": "" if enough is None else "yes",
-        "detail": detail,
-    }
+    yield fact("Sufficient", verdict["enough"], detail, "" if enough is None else "yes")
     kind, names = verdict.get("in_kind") or {}, list(verdict["languages"])
     if any(kind.values()):
         first, last = names[0], names[-1]
-        yield {
-            "name": "Unseen languages answered in kind",
-            "value": f"{len(kind.get(first, ()))} → {len(kind.get(last, ()))} of {len(verdict['unseen'])}",
-            "tone": "",
-            "detail": f"{first} → {last}",
-        }
+        answered = f"{len(kind.get(first, ()))} → {len(kind.get(last, ()))} of {len(verdict['unseen'])}"
+        yield fact("Unseen languages answered in kind", answered, f"{first} → {last}")
     if verdict["supervised"] != "–":
-        yield {
-            "name": "Supervised minus zero-shot gain",
-            "value": verdict["supervised"].partition(" ")[0],
-            "tone": "",
-            "detail": verdict["supervised"].partition(" ")[2],
-        }
-    if verdict["english"]:
-        text = shown_interval(verdict["english"]["interval"], span, sign=True)
-        yield {
-            "name": "Change in English",
-            "value": text.partition(" ")[0],
-            "tone": "",
-            "detail": f"{verdict['english']['first']} minus {verdict['english']['second']}: {text.partition(' ')[2]}",
-        }
+        value, _, interval = verdict["supervised"].partition(" ")
+        yield fact("Supervised minus zero-shot gain", value, interval)
+    if english := verdict["english"]:
+        value, _, interval = shown_interval(english["interval"], span, sign=True).partition(" ")
+        yield fact("Change in English", value, f"{english['first']} minus {english['second']}: {interval}")
 
 
 def shown_interval(one: Mapping[str, Any] | None, span: float = 1.0, *, sign: bool = False) -> str:

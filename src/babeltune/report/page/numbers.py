@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from babeltune.languages import LANGUAGES
 from babeltune.report import tables
 from babeltune.report.page.findings import verdict_of
-from babeltune.report.results import METRICS, TITLES, Board, Curve, Results
+from babeltune.report.results import METRICS, TITLES, Board, Results
 
 _POINTS = 150
 """Most points of a loss curve; of more updates, neighbours are averaged."""
@@ -19,6 +18,10 @@ def data(results: Results, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]
     """What the script draws: numbers and words, each word once."""
     codes = list(dict.fromkeys(row["language"] for row in results.rows))
     spans = {row["metric"]: [row.get("least", 0.0), row.get("top", 1.0)] for row in results.rows}
+    # Scores of a judge run from 1 to 6 wherever they are.
+    helpful = {name: [1.0, 6.0] for name in METRICS if name.startswith("helpfulness") and name not in spans}
+    told = [verdict_of(results, one) for one in results.verdicts]
+    charted = ("model", "task", "metric", "prompting", "margin", "span", "by_language", "fit")
     return {
         "study": results.study,
         "names": {code: row.name for code, row in LANGUAGES.items()},
@@ -27,26 +30,14 @@ def data(results: Results, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]
         "models": results.models(),
         "languages": codes,
         "mixes": [{"name": name, "languages": counts} for name, counts in results.mixes.items()],
-        "spans": {**spans, **_helpful(spans)},
+        "spans": {**spans, **helpful},
         "figures": found,
-        "verdicts": [_drawn(verdict_of(results, one)) for one in results.verdicts],
+        "verdicts": [{name: verdict[name] for name in charted} for verdict in told],
         "histogram": [[one[name] for name in ("model", "mix", "language", "reading", "score", "count")] for one in results.histogram],
         "losses": _losses(results),
         "outputs": len(results.items),
         "rows": _rows(results.rows),
     }  # fmt: skip
-
-
-def _helpful(spans: Mapping[str, Any]) -> dict[str, Any]:
-    """Scores of a judge run from 1 to 6 wherever they are."""
-    return {name: [1.0, 6.0] for name in METRICS if name.startswith("helpfulness") and name not in spans}
-
-
-def _drawn(verdict: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a verdict, what its charts show."""
-    return {
-        name: verdict[name] for name in ("model", "task", "metric", "prompting", "margin", "span", "by_language", "fit")
-    }
 
 
 def _rows(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -59,12 +50,7 @@ def _rows(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for name, default in (("value", None), ("low", None), ("high", None), ("n", 0), ("unscored", 0), ("worst", None), ("best", None), ("least", 0.0), ("top", 1.0), ("seeds", 1), ("tuning_seeds", 1), ("std", None)):  # fmt: skip
         columns[name] = [short(row.get(name, default)) for row in rows]
     shown: list[dict[str, Any]] = [
-        {"key": "model", "title": "model", "kind": "word"},
-        {"key": "mix", "title": "mix", "kind": "word"},
-        {"key": "task", "title": "task", "kind": "word", "called": TITLES},
-        {"key": "language", "title": "language", "kind": "word", "called": {code: row.name for code, row in LANGUAGES.items() if code in words["language"]}},
-        {"key": "prompting", "title": "prompting", "kind": "word"},
-        {"key": "metric", "title": "metric", "kind": "word"},
+        *cell_columns(words["language"]),
         {"key": "value", "title": "value", "kind": "number"},
         {"key": "low", "to": "high", "title": "95 % interval", "kind": "interval"},
         {"key": "n", "title": "items", "kind": "count"},
@@ -80,6 +66,16 @@ def _rows(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if not any(columns["unscored"]):
         several["unscored"] = several["worst"] = False
     return {"words": words, "columns": columns, "shown": [one for one in shown if several.get(one["key"], True)]}
+
+
+def cell_columns(codes: Collection[str]) -> list[dict[str, Any]]:
+    """The columns of a table that say which cell a row is of. ``codes``: languages that are called by their names."""
+    called = {"task": TITLES, "language": {code: row.name for code, row in LANGUAGES.items() if code in codes}}
+    named = ("model", "mix", "task", "language", "prompting", "metric")
+    return [
+        {"key": name, "title": name, "kind": "word", **({"called": called[name]} if name in called else {})}
+        for name in named
+    ]
 
 
 def indexed(values: Iterable[str]) -> tuple[list[str], list[int]]:
@@ -132,17 +128,16 @@ def _losses(results: Results) -> list[dict[str, Any]]:
         {
             "model": model,
             "lines": [
-                {"mix": curve.mix, "seed": curve.tuning_seed, "steps": steps, "losses": losses}
+                {
+                    "mix": curve.mix,
+                    "seed": curve.tuning_seed,
+                    "steps": [one[-1][0] for one in bins],
+                    "losses": [round(sum(loss for _, loss in one) / len(one), 4) for one in bins],
+                }
                 for curve in results.curves
                 if curve.model == model
-                for steps, losses in (_thinned(curve),)
+                for bins in (curve.binned(_POINTS),)
             ],
         }
         for model in dict.fromkeys(curve.model for curve in results.curves)
     ]
-
-
-def _thinned(curve: Curve) -> tuple[list[int], list[float]]:
-    width = math.ceil(len(curve.losses) / _POINTS)
-    bins = [curve.losses[start : start + width] for start in range(0, len(curve.losses), width)]
-    return [one[-1][0] for one in bins], [round(sum(loss for _, loss in one) / len(one), 4) for one in bins]

@@ -83,13 +83,9 @@ def table(sheet: Sheet) -> str:
     writer = csv.writer(file, quoting=csv.QUOTE_ALL)
     writer.writerow(COLUMNS)
     for one in sheet.entries:
-        texts = (_cell(text) for text in (one.item, one.prompt, one.response))
+        texts = (_CELL.sub(r"\1'", visible(_lines(text))) for text in (one.item, one.prompt, one.response))
         writer.writerow([one.id, sheet.language, *texts, "", "", ""])
     return f"\ufeff{file.getvalue()}"
-
-
-def _cell(text: str) -> str:
-    return _CELL.sub(r"\1'", visible(_lines(text)))
 
 
 def _lines(text: str) -> str:

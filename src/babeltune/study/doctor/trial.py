@@ -95,14 +95,9 @@ def _vllm(_: object) -> dict[str, Any]:
     return _versions("vllm")
 
 
-def _ray(_: object) -> dict[str, Any]:
-    import_module("ray")
-    return _versions("ray")
-
-
-def _bitsandbytes(_: object) -> dict[str, Any]:
-    import_module("bitsandbytes")
-    return _versions("bitsandbytes")
+def _imported(name: str) -> dict[str, Any]:
+    import_module(name)
+    return _versions(name)
 
 
 def _versions(*packages: str) -> dict[str, Any]:
@@ -115,8 +110,8 @@ TRIALS: Mapping[str, Callable[[Mapping[str, Any] | None], dict[str, Any]]] = {
     "tuning": _tuning,
     "endpoint": _endpoint,
     "vllm": _vllm,
-    "ray": _ray,
-    "bitsandbytes": _bitsandbytes,
+    "ray": lambda _: _imported("ray"),
+    "bitsandbytes": lambda _: _imported("bitsandbytes"),
 }
 
 

@@ -77,15 +77,7 @@ def _unpacked(file: IO[bytes], info: zipfile.ZipInfo) -> bytes:
                 raw = inner.read(_MOST + 1)
         else:
             raw = _zstandard(file, info)
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        OSError,
-        ValueError,
-        struct.error,
-        NotImplementedError,
-        RuntimeError,
-    ) as error:
+    except (zipfile.BadZipFile, zlib.error, struct.error, OSError, ValueError, RuntimeError) as error:
         raise UnreadableError(f"{info.filename[:80]}: cannot be unpacked ({error})") from error
     if len(raw) > _MOST:
         raise UnreadableError(f"{info.filename[:80]}: unpacks to more than it says")

@@ -28,6 +28,16 @@ from babeltune.study.spec.served import Reading
 _THEIRS = {"lang_match": AGREEMENT, "tgt_lang": AGREEMENT_NOMINAL, "sari": SARI}
 """Column of an ``.eval`` file -> our metric."""
 _META = "eval_meta"
+_ARGUMENTS = (
+    "seed",
+    "temperature",
+    "top_p",
+    "top_k",
+    "frequency_penalty",
+    "presence_penalty",
+    "max_tokens",
+    "batch_size",
+)
 
 
 def read(source: Source) -> Content:
@@ -189,18 +199,6 @@ def _arguments(path: Path | None, problems: list[Problem]) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         problems.append(Problem(path.name, f"cannot be read ({error})", "The outputs are taken without it."))
         return {}
-    kept = (
-        "seed",
-        "temperature",
-        "top_p",
-        "top_k",
-        "frequency_penalty",
-        "presence_penalty",
-        "max_tokens",
-        "batch_size",
-    )
-    return (
-        {name: found[name] for name in kept if isinstance(found.get(name), int | float)}
-        if isinstance(found, dict)
-        else {}
-    )
+    if not isinstance(found, dict):
+        return {}
+    return {name: found[name] for name in _ARGUMENTS if isinstance(found.get(name), int | float)}

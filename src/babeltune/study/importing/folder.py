@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from babeltune import __version__
 from babeltune.errors import InputError, Problem, StoreError
-from babeltune.records import Cell, Item, Output
+from babeltune.records import Cell
 from babeltune.study.artefacts import SCORES, read_lines, write_lines
 from babeltune.study.importing.found import Aggregate, Answer, Content, Source
 from babeltune.study.importing.names import Tuned
@@ -123,7 +125,9 @@ class Folder:
             "cost": content.cost,
             "problems": [dataclasses.asdict(problem) for problem in content.problems],
         }
-        self._publish(self.generated(source.cell), fingerprint, facts, ANSWERS, map(_row, content.answers))
+        self._publish(
+            self.generated(source.cell), fingerprint, facts, ANSWERS, map(dataclasses.asdict, content.answers)
+        )
 
     def keep_scores(
         self, cell: Cell, fingerprint: str, facts: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
@@ -159,9 +163,9 @@ class Folder:
         """The answers of a cell, as they were found."""
         path = self.generated(cell) / ANSWERS
         try:
-            return [_answer(row) for row in read_lines(path)]
+            return TypeAdapter(list[Answer]).validate_python(read_lines(path))
         except (OSError, ValueError) as error:
-            raise StoreError(f"{path}: cannot be read ({error}). Import again; what is whole is kept.") from error
+            raise _unreadable(path, error) from error
 
     def describe(self, manifest: Manifest) -> None:
         """Write the manifest, by which the folder is known for an import; last of all."""
@@ -177,27 +181,11 @@ class Folder:
         """
         path = self.root / MANIFEST
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            made = [
-                Tuned(one["model"], one["mix"], tuple((code, n) for code, n in one["chats"]), one["twin_of"])
-                for one in found["tuned"]
-            ]
-            by = {(one.model, one.mix): one for one in made}
-            numbers = [
-                Aggregate(
-                    Cell(**one["cell"]), by[one["cell"]["model"], one["cell"]["mix"]], one["metric"], one["value"],
-                    one["n"], one["error"], one["source"],
-                )
-                for one in found["aggregates"]
-            ]  # fmt: skip
-            return Manifest(
-                found["name"], tuple(found["places"]), tuple(Cell(**one) for one in found["cells"]), tuple(numbers), tuple(made),
-                tuple(Problem(**one) for one in found["left"]), found["identifier"], found["protocol"], found["judge"],
-            )  # fmt: skip
+            return TypeAdapter(Manifest).validate_python(json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError as error:
             raise StoreError(f"{path}: is not there. The import did not end: run it again, and it goes on.") from error
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{path}: cannot be read ({error}). Import again; what is whole is kept.") from error
+        except (OSError, ValueError) as error:
+            raise _unreadable(path, error) from error
 
 
 def fingerprint(source: Source) -> str:
@@ -209,29 +197,8 @@ def fingerprint(source: Source) -> str:
     return found.hexdigest()
 
 
-def _row(answer: Answer) -> dict[str, Any]:
-    return {
-        "item": dataclasses.asdict(answer.item),
-        "output": dataclasses.asdict(answer.output) if answer.output else None,
-        "reason": answer.reason,
-        "labels": answer.labels,
-        "judged": dict(answer.judged),
-    }
-
-
-def _answer(row: Mapping[str, Any]) -> Answer:
-    output, labels = row["output"], row["labels"]
-    return Answer(
-        Item(**_tuples(row["item"])),
-        Output(**_tuples(output)) if output else None,
-        row["reason"],
-        (labels[0], labels[1]) if labels else None,
-        row["judged"],
-    )
-
-
-def _tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+def _unreadable(path: Path, error: Exception) -> StoreError:
+    return StoreError(f"{path}: cannot be read ({' '.join(str(error).split())}). Import again; what is whole is kept.")
 
 
 def refuse(study: Path, runs: Path) -> None:

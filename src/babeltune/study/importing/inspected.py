@@ -150,11 +150,9 @@ def _item(sample: Mapping[str, Any], task: str, language: str, name: str) -> Ite
         return "has no target"
     if task == "xcsqa":
         key = targets[0].strip().upper()
-        return (
-            Item(name, language, asked, (key,), asked)
-            if key in LETTERS and len(key) == 1
-            else "its target is no letter A to E"
-        )
+        if key not in LETTERS or len(key) != 1:
+            return "its target is no letter A to E"
+        return Item(name, language, asked, (key,), asked)
     holder = sample.get("metadata")
     question = holder.get("question") if isinstance(holder, dict) else None
     return Item(name, language, asked, tuple(targets), question if isinstance(question, str) else "")

@@ -19,14 +19,15 @@ def load() -> Results:
     """What was published of the paper's models, as the results of a study; there are no outputs in it."""
     cells = by_cell()
     made = {(model, mix): makeup(model, mix) for model, mix, *_ in cells}
-    aggregates = [_aggregate(one, made[one.model, one.mix]) for several in cells.values() for one in several]
+    found = {key: [_aggregate(one, made[one.model, one.mix]) for one in several] for key, several in cells.items()}
+    aggregates = [one for several in found.values() for one in several]
     mixes, twins = results.mixes_of(made.values())
     seen = results.exposures({model for model, _ in made})
     spec = VerdictSpec()
     rows = []
     for key, several in cells.items():
         seeds = max(len(several), max(one.seeds for one in several))
-        rows.append(numbers.row_of(key, [_aggregate(one, made[one.model, one.mix]) for one in several], seeds))
+        rows.append(numbers.row_of(key, found[key], seeds))
     return Results(
         study=NAME,
         mixes=mixes,

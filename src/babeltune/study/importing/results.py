@@ -113,7 +113,7 @@ def _rows(
     for pool in found:
         by_name[who[pool.key]].append(pool)
     rows = [row for name, some in by_name.items() for row in summary.rows(some, metrics, name, how)]
-    order = {pool.key: at for at, pool in enumerate(found)}
+    order: dict[tuple[str, ...], int] = {pool.key: at for at, pool in enumerate(found)}
     rows.sort(key=lambda row: order[row.model, row.mix, row.task, row.language, row.prompting])
     return [dataclasses.asdict(row) for row in rows]
 
@@ -127,13 +127,17 @@ def _verdicts(
     how: Resampling,
 ) -> Iterator[Verdict]:
     """One verdict a model and board, on the mixes that were scored in the same languages."""
-    for model in dict.fromkeys(pool.model for pool in found):
+    for model in dict.fromkeys(pool.key.model for pool in found):
         for task, prompting, metric in boards:
-            ours = [pool for pool in found if (pool.model, pool.task, pool.prompting) == (model, task, prompting)]
+            ours = [
+                pool
+                for pool in found
+                if (pool.key.model, pool.key.task, pool.key.prompting) == (model, task, prompting)
+            ]
             there = [pool for pool in ours if _has(pool, metric)]
-            members = numbers.members_of(mixes, [(pool.mix, pool.language) for pool in there])
+            members = numbers.members_of(mixes, [(pool.key.mix, pool.key.language) for pool in there])
             yield from plateau.verdicts(
-                [pool for pool in there if pool.mix in members or pool.mix == BASE],
+                [pool for pool in there if pool.key.mix in members or pool.key.mix == BASE],
                 [(task, prompting, metric)],
                 members,
                 margin=spec.margin_of,

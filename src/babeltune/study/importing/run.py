@@ -121,15 +121,12 @@ def run(
 
 
 def rescore(
-    folder: Folder, identifier: str | None, protocol: str | None = None, *, tell: Tell = lambda kind, what, done, total: None,
-    download: bool = False,
-) -> Done:  # fmt: skip
+    folder: Folder, identifier: str | None, *, tell: Tell = lambda kind, what, done, total: None, download: bool = False
+) -> Done:
     """Score the kept answers of an import again, without what they were imported from, and write its report."""
     with folder.locked():
         manifest = folder.manifest()
-        manifest = dataclasses.replace(
-            manifest, identifier=identifier or manifest.identifier, protocol=protocol or manifest.protocol
-        )
+        manifest = dataclasses.replace(manifest, identifier=identifier or manifest.identifier)
         scoring.check(manifest.identifier, download)
         for cell in _each(manifest.cells, "score", tell):
             scoring.score(folder, cell, manifest.identifier, download)

@@ -67,7 +67,7 @@ def metrics(task: str, protocol: Protocol, readings: Sequence[Reading]) -> tuple
     own = task_of(task, identify.identifier(identify.LID176)).metrics
     if task != "dialogue" or not readings:
         return own
-    return (*judging.metrics_of(protocol, readings), *own)
+    return (*judging.metrics(protocol, readings), *own)
 
 
 def reader_of(answers: Sequence[Answer], identifier: str, download: bool = False) -> tuple[Identifier, str]:

@@ -30,12 +30,7 @@ def asker(spec: JudgeSpec) -> Judge:
     return Judge(dataclasses.replace(rubric.SAMPLING, max_tokens=spec.max_tokens), protocol=spec.protocol)
 
 
-def metrics(spec: JudgeSpec) -> tuple[Metric, ...]:
-    """What is reported of the judge's scores, the main one first."""
-    return metrics_of(spec.protocol, spec.readings)
-
-
-def metrics_of(protocol: rubric.Protocol, readings: Iterable[Reading]) -> tuple[Metric, ...]:
+def metrics(protocol: rubric.Protocol, readings: Iterable[Reading]) -> tuple[Metric, ...]:
     """What is reported of a judge who read answers so, the main one first."""
     first = helpfulness.HELPFULNESS if protocol == "as-paper" else helpfulness.HELPFULNESS_PROMPT_LID
     found = sorted(helpfulness.METRICS, key=lambda metric: metric.name != first)

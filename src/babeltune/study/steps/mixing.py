@@ -91,7 +91,7 @@ def card(step: Step, session: Session) -> dict[str, Any]:
     folder, _, proof = session.needed(step)
     makeup = plan.inputs.makeups[step.mix]
     mixed = mixes.Mix(step.mix, tuple(read_chats(folder / CHATS)), makeup.everything)
-    made = cards.card(mixed, study.mixing, session.tokenizers())
+    made = cards.card(mixed, study.mixing, session.tokenizers)
     facts = store.facts(plan.by_key[step.needs[1]])
     dropped = ", ".join(f"{n:,} {reason}" for reason, n in facts["dropped"].items())
     about = {

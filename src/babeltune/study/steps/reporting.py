@@ -46,7 +46,7 @@ def summarise(step: Step, session: Session) -> dict[str, Any]:
     found = pools(_scored(step, session.opened))
     metrics = {name: session.task(name).metrics for name in study.tasks.asked}
     if study.judge is not None:
-        metrics[JUDGED_TASK] = (*judging.metrics(study.judge), *metrics[JUDGED_TASK])
+        metrics[JUDGED_TASK] = (*judging.metrics(study.judge.protocol, study.judge.readings), *metrics[JUDGED_TASK])
     rows = summary.rows(found, metrics, study.label.identifier, how)
     judged = next((task for task, some in metrics.items() if any(one.name == AGREEMENT for one in some)), "")
     boards = boards_of(found, metrics, judged)
@@ -65,8 +65,7 @@ def summarise(step: Step, session: Session) -> dict[str, Any]:
     splits = spread.splits(found, boards, study.verdict.margin_of)
     write_lines(folder / SPLITS, map(dataclasses.asdict, splits))
     if study.judge is not None:
-        readings: dict[str, str] = {one: f"{HELPFULNESS_RAW}{judging.TRANSLATED if one == 'translated' else ''}"
-                    for one in sorted(study.judge.readings)}  # fmt: skip
+        readings: dict[str, str] = {one: judging.named(HELPFULNESS_RAW, one) for one in sorted(study.judge.readings)}
         write_lines(folder / HISTOGRAM, map(dataclasses.asdict, shift.histogram(found, readings)))
         if len(readings) > 1:
             shifts = shift.shifts(found, readings["direct"], readings["translated"], how)
@@ -103,7 +102,7 @@ def _scored(step: Step, opened: Opened) -> Iterator[Scored]:
 def boards_of(found: Iterable[Pool], metrics: Mapping[str, Sequence[Metric]], judged: str) -> list[Asked]:
     """What verdicts are on: the main metric of each task and prompting, and agreement of the task ``judged`` by it."""
     boards: list[Asked] = []
-    for task, prompting in dict.fromkeys((pool.task, pool.prompting) for pool in found):
+    for task, prompting in dict.fromkeys((pool.key.task, pool.key.prompting) for pool in found):
         main, *others = metrics[task]
         told = task == judged and prompting == "xx:xx"
         boards += [(task, prompting, one) for one in (main, *(one for one in others if told and one.name == AGREEMENT))]
