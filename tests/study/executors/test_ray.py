@@ -292,7 +292,7 @@ def test_killed_workers_of_tuning_and_of_generation_lose_nothing(
 @pytest.mark.slow
 def test_the_pocket_model_gives_the_bytes_of_the_local_run_though_workers_die(nodes: Nodes, tmp_path: Path):
     """`studies/pocket.yaml` with fewer chats, languages and prompts."""
-    pocket = yaml.safe_load((Path(__file__).parent.parent.parent / "studies" / "pocket.yaml").read_text())
+    pocket = yaml.safe_load((Path(__file__).parents[3] / "studies" / "pocket.yaml").read_text())
     study = tmp_path / "pocket.yaml"
     pocket["mixes"] = {"mono": {"en": 16}, "multi-2": {"en": 12, "es": 4}}
     pocket["tasks"]["dialogue"] |= {"languages": ["en", "de", "zh"], "sample": 12}
