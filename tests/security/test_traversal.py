@@ -77,8 +77,9 @@ def test_places_in_a_study_file_are_only_read(babeltune: Call, box: Path, name: 
         tasks={"dialogue": {"items": name, "languages": ["en"]}},
     )  # fmt: skip
     words = refused(babeltune, box, "run", path, "--runs", box / "runs")
-    for field in ("study:", "chats", "label.identifier"):
-        assert field in words
+    if "Permission denied" not in words:  # else it is root's home, and told alone
+        for field in ("study:", "chats", "label.identifier"):
+            assert field in words
     assert len(words) < 60_000
 
 

@@ -15,7 +15,7 @@ import typer
 from babeltune import __version__
 from babeltune.cli import completing, stopping, usage
 from babeltune.cli.terminal import errors
-from babeltune.errors import BabeltuneError
+from babeltune.errors import BabeltuneError, StoreError
 
 VERBS: dict[str, str] = {
     "studies": "studies.studies",
@@ -99,6 +99,10 @@ def _called(verb: str | None, stopped: Callable[[], int] = lambda: INTERRUPTED) 
         if usage.is_help(error):
             sys.exit(2)
         _failed(usage.told(error, verb if verb in VERBS else None))
+    except PermissionError as error:  # of a place that somebody named: pathlib cannot even say whether it is there
+        _failed(
+            StoreError(f"{error.filename}: {error.strerror}. Name a place that you may read, or have it opened to you.")
+        )
     except typer.Abort:  # a question that was not answered
         errors.say("Nothing was done.")
         sys.exit(1)
