@@ -28,7 +28,7 @@ def tree(kind: type[BabeltuneError] = BabeltuneError) -> list[type[BabeltuneErro
         (EngineError("the engine fell over"), 1),
         (StudyError("a.yaml", [errors.Problem("models", "are none", "Add one.")]), 2),
         (LockedError("runs/a: held by process 7"), 3),
-        (PermissionError(13, "Permission denied", "/root/x"), 1),
+        (PermissionError(13, "Permission denied", "/home/other/x"), 1),
         (KeyboardInterrupt(), 130),
     ],
 )
@@ -46,12 +46,12 @@ def test_each_end_has_its_code(
 
 def test_a_place_that_may_not_be_read_is_named(babeltune: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     def end(*_: object) -> None:
-        raise PermissionError(13, "Permission denied", "/root/x")
+        raise PermissionError(13, "Permission denied", "/home/other/x")
 
     monkeypatch.setattr("babeltune.cli.verbs.studies._said", end)
     assert (
         babeltune("studies").words
-        == "/root/x: Permission denied. Name a place that you may read, or have it opened to you."
+        == "/home/other/x: Permission denied. Name a place that you may read, or have it opened to you."
     )
 
 
